@@ -139,4 +139,5 @@ CORPUS = pa.schema(
         ("text", pa.string()),
     ]
 )
-"""``corpus/lang=<lang>/``: the kept, redacted text; ``lang`` stands in the files and in the folder's name."""
+"""What passes from redaction to tokenisation. In ``corpus/lang=<lang>/`` the files hold every column but ``lang``:
+pandas and pyarrow refuse a dataset that has a partition column in its files too."""

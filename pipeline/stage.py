@@ -51,7 +51,12 @@ class Stage:
 
     def identity(self) -> dict[str, Any]:
         """Name, version and config as JSON-ready values: what a fingerprint is made of."""
-        return {"stage": self.name, "version": self.version, "config": self.config.model_dump(mode="json")}
+        return identity(self.name, self.version, self.config)
+
+
+def identity(name: str, version: str, config: BaseModel) -> dict[str, Any]:
+    """Identity of a step that is not a ``Stage`` over a table (training, the report), in the same form."""
+    return {"stage": name, "version": version, "config": config.model_dump(mode="json")}
 
 
 def check_schema(found: pa.Schema, expected: pa.Schema, *, where: str) -> None:

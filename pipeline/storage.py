@@ -150,7 +150,13 @@ def _glob_to_regex(pattern: str) -> str:
             regex = fnmatch.translate(level).removeprefix("(?s:").removesuffix(")\\z").removesuffix(")\\Z")
             parts.append(regex.replace(".*", "[^/]*") + "/")
     joined = "".join(parts)
-    return joined.removesuffix("/") if not pattern.endswith("**") else "(?:.+/)?[^/]+" if joined == "(?:.+/)?" else joined + "[^/]+"
+    return (
+        joined.removesuffix("/")
+        if not pattern.endswith("**")
+        else "(?:.+/)?[^/]+"
+        if joined == "(?:.+/)?"
+        else joined + "[^/]+"
+    )
 
 
 def iter_chunks(location: str, chunk_bytes: int = _COPY_BYTES) -> Iterator[bytes]:

@@ -1,0 +1,46 @@
+# Everything runs from .venv, which is made from pyproject.toml and constraints.txt with plain pip.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN ?= runs/demo
+
+.PHONY: demo test test-all check format bench clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+.PHONY: java
+java:
+	@bash .ci/ensure_java
+
+demo: .venv/.installed java ## WARC to trained model and report, on an embedded Spark
+	$(BIN)/chaffinch models fetch
+	$(BIN)/python examples/make_demo_input.py runs/demo-input
+	$(BIN)/chaffinch run examples/demo.toml --output $(RUN)
+	$(BIN)/python examples/check_fates.py $(RUN)
+
+test: .venv/.installed java ## everything but the tests marked slow
+	$(BIN)/chaffinch models fetch
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: .venv/.installed java ## the slow ones too
+	$(BIN)/chaffinch models fetch
+	$(BIN)/python -m pytest
+
+check: .venv/.installed ## style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed ## each benchmark runs alone and ends with one JSON line
+	for file in benchmarks/*.py; do case $$file in */measure.py) ;; *) $(BIN)/python $$file || exit 1 ;; esac; done
+
+clean: ## generated runs; the environment stays
+	rm -rf runs

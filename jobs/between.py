@@ -1,0 +1,111 @@
+"""Between the passes: from verdicts to ``decisions/`` on ids, numbers and hashes alone.
+
+Every page of ``signals/`` ends here as exactly one row of ``decisions/``. A page that the rules let through can
+still be dropped as an exact copy, as a near copy, or by the sampling budget, in this order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from pipeline.schema import DECISION, ENDED, LOCATION, RECORD_IDENTITY
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+VERDICT = pa.schema(
+    [
+        *[RECORD_IDENTITY.field(name) for name in ("doc_id", "source", "domain", "url", "warc_file")],
+        ("lang", pa.string()),
+        ("lang_score", pa.float64()),
+        ("fetch_time", pa.timestamp("s", tz="UTC")),
+        ("num_bytes", pa.int64()),
+        ("num_words", pa.int64()),
+        ("text_hash", pa.binary(16)),
+        ("signature", pa.binary()),
+        ("bands", pa.list_(pa.int64())),
+        *ENDED,
+        *LOCATION,
+    ]
+)
+"""``_work/verdicts``: one row per page, with what deduplication and sampling look at."""
+
+EXACT = "exact_duplicate"
+NEAR = "near_duplicate"
+
+
+def alive(verdicts: DataFrame) -> DataFrame:
+    """Documents that no rule dropped."""
+    return verdicts.where(F.col("ended_reason").isNull() & F.col("row_index").isNotNull())
+
+
+def without_duplicates(documents: DataFrame, clusters: DataFrame) -> DataFrame:
+    """Documents that are not the copy of a kept one."""
+    copies = clusters.where(F.col("doc_id") != F.col("kept_doc_id")).select("doc_id").distinct()
+    return documents.join(copies, on="doc_id", how="left_anti")
+
+
+def final_survivors(clusters: DataFrame) -> DataFrame:
+    """For each dropped copy its kind, similarity and the document that stands in the corpus for it.
+
+    The document kept for an exact copy may itself be a near copy of another one; then that one is named.
+    """
+    dropped = clusters.where(F.col("doc_id") != F.col("kept_doc_id"))
+    exact = dropped.where(F.col("kind") == "exact").select("doc_id", "kept_doc_id", "similarity")
+    near = dropped.where(F.col("kind") == "near").select("doc_id", "kept_doc_id", "similarity")
+    onward = near.select(F.col("doc_id").alias("kept_doc_id"), F.col("kept_doc_id").alias("final_doc_id"))
+    resolved = (
+        exact.join(onward, on="kept_doc_id", how="left")
+        .withColumn("kept_doc_id", F.coalesce("final_doc_id", "kept_doc_id"))
+        .select("doc_id", "kept_doc_id", "similarity", F.lit(EXACT).alias("duplicate_reason"))
+    )
+    return resolved.unionByName(near.withColumn("duplicate_reason", F.lit(NEAR)))
+
+
+def decisions(
+    verdicts: DataFrame, clusters: DataFrame, sampled: DataFrame, *, near_threshold: float | None
+) -> DataFrame:
+    """One row per page read.
+
+    Args:
+        verdicts: columns of VERDICT.
+        clusters: columns of CLUSTER, exact and near.
+        sampled: doc_id, copies, split, sample_value, sample_threshold of each document left by deduplication.
+        near_threshold: the similarity below which a candidate is not a near copy; reported beside the value.
+
+    Returns:
+        Columns of DECISION.
+    """
+    duplicates = final_survivors(clusters)
+    joined = verdicts.join(duplicates, on="doc_id", how="left").join(sampled, on="doc_id", how="left")
+    ended = F.col("ended_reason").isNotNull()
+    duplicate = F.col("duplicate_reason").isNotNull()
+    unsampled = F.col("copies") == 0
+    near_limit = F.when(F.col("duplicate_reason") == NEAR, F.lit(near_threshold).cast("double"))
+
+    def first(of_rule: Column, of_duplicate: Column, of_sample: Column) -> Column:
+        return F.when(ended, of_rule).when(duplicate, of_duplicate).when(unsampled, of_sample)
+
+    duplicate_stage = F.when(F.col("duplicate_reason") == EXACT, "dedup_exact").otherwise("dedup_near")
+    kept = ~ended & ~duplicate & ~unsampled
+    return joined.select(
+        "doc_id",
+        "source",
+        "domain",
+        "url",
+        "warc_file",
+        "lang",
+        "num_bytes",
+        F.when(kept, "kept").otherwise("dropped").alias("verdict"),
+        first(F.col("ended_stage"), duplicate_stage, F.lit("sample_mixture")).alias("stage"),
+        first(F.col("ended_reason"), F.col("duplicate_reason"), F.lit("over_language_budget")).alias("reason"),
+        first(F.col("ended_value"), F.col("similarity"), F.col("sample_value")).alias("value"),
+        first(F.col("ended_threshold"), near_limit, F.col("sample_threshold")).alias("threshold"),
+        F.when(~ended, F.col("kept_doc_id")).alias("kept_doc_id"),
+        F.when(kept, F.col("copies")).otherwise(0).cast("int").alias("copies"),
+        F.when(kept, F.col("split")).alias("split"),
+        *LOCATION.names,
+    ).select(*DECISION.names)

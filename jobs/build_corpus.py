@@ -1,0 +1,103 @@
+"""The main job: from archives to a trained model's held-out bits per byte.
+
+The line is a list of steps (``line_of``). Each fills folders of the run and commits them by manifest; a step whose
+folders are committed under the fingerprint expected now is skipped, so the same command resumes what a crash or a
+``kill -9`` left, and a changed key redoes exactly what depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs import steps_corpus, steps_extract, steps_tokens
+from jobs.config import RunConfig
+from jobs.inputs import inputs_fingerprint
+from jobs.run_context import RunContext, Step, absolute
+from jobs.run_record import write_run_record
+from pipeline import storage
+from pipeline.errors import ConfigError
+from pipeline.input_unit import InputUnit, list_units
+from pipeline.models import locate
+from pipeline.progress import say
+
+
+def line_of(config: RunConfig) -> list[Step]:
+    """The steps of a run, in order."""
+    steps = [
+        steps_extract.extract_step(config),
+        steps_extract.decide_step(config),
+        steps_corpus.dedup_exact_step(config),
+        steps_corpus.dedup_near_step(config),
+        steps_corpus.decisions_step(config),
+        steps_corpus.redact_step(config),
+        steps_tokens.train_tokenizer_step(config),
+        steps_tokens.tokenize_step(config),
+        steps_tokens.shards_step(config),
+    ]
+    if config.train is not None:
+        steps.append(steps_tokens.train_step(config))
+    return steps
+
+
+def prepare(config: RunConfig, base_dir: str) -> RunContext:
+    """Find inputs and models, and check what can be checked before anything runs.
+
+    Raises:
+        ConfigError: if an input matches nothing or a model is missing.
+    """
+    units = list_units(config.input, base_dir)
+    model = locate(config.language.model, config.language.sha256)
+    return RunContext(
+        config=config,
+        output=absolute(config.run.output, base_dir),
+        units=units,
+        inputs_fingerprint=inputs_fingerprint(units),
+        preload_models=(str(model),),
+    )
+
+
+def run_line(config: RunConfig, *, base_dir: str, until: str | None = None, dry_run: bool = False) -> RunContext:
+    """Run the whole line, or up to and including the step ``until``.
+
+    Raises:
+        ConfigError: for an unknown ``until``, or as ``prepare``.
+        LedgerError: if the sums do not add up.
+    """
+    steps = line_of(config)
+    names = [step.name for step in steps]
+    if until is not None and until not in names:
+        raise ConfigError(f"--until {until!r} is not a stage of this run; expected one of {', '.join(names)}")
+    context = prepare(config, base_dir)
+    if dry_run:
+        describe(context, steps)
+        return context
+    storage.make_folder(context.output)
+    write_run_record(context)
+    try:
+        for step in steps:
+            context.perform(step)
+            if step.name == until:
+                say(f"stopped after {until}, as asked")
+                return context
+        write_ledger_and_report(context)
+    finally:
+        context.stop_spark()
+    return context
+
+
+def describe(context: RunContext, steps: Sequence[Step]) -> None:
+    """What a run would do: its inputs, and each step with the folders it fills."""
+    total_bytes = sum(unit.size_bytes for unit in context.units)
+    say(f"{len(context.units)} input files, {total_bytes:,} bytes, into {context.output}")
+    for unit in context.units[:_SHOWN_UNITS]:
+        say(f"  {unit.source}/{unit.warc_file}  {unit.format}  {unit.size_bytes:,} bytes")
+    if len(context.units) > _SHOWN_UNITS:
+        say(f"  … and {len(context.units) - _SHOWN_UNITS} more")
+    for step in steps:
+        state = "finished" if context.is_finished(step) else "to do"
+        say(f"{step.name:<18}  {state:<8}  {', '.join(step.folders)}")
+
+
+_SHOWN_UNITS = 20
+
+__all__ = ["InputUnit", "describe", "line_of", "prepare", "run_line"]

@@ -1,0 +1,92 @@
+"""The one file that describes a run: every owner's config model, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from filters.mixture import MixtureConfig
+from filters.pii import PiiConfig
+from filters.registry import FiltersConfig
+from filters.signals import MeasureConfig
+from filters.url import UrlConfig
+from jobs.spark import SparkConfig
+from pipeline.config import Config, load_toml
+from pipeline.input_unit import InputConfig
+from stages.dedup_exact import DedupExactConfig
+from stages.dedup_near import DedupNearConfig
+from stages.extract_text import ExtractConfig
+from stages.identify_language import LanguageConfig
+from stages.minhash_signatures import MinHashConfig
+from stages.read_warc import ReadConfig
+from stages.write_token_shards import ShardsConfig
+from tokenizer_training.config import TokenizerConfig
+from trainer.config import TrainConfig
+
+
+class RunSection(Config):
+    """``[run]``.
+
+    Args:
+        output: folder of the run, a path or URL; relative paths are relative to the current folder.
+        seed: every draw is a hash of it and a doc_id.
+        units_per_group: input files that are committed together; a killed run loses one group at most.
+    """
+
+    output: str
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    units_per_group: int = Field(default=64, ge=1)
+
+
+class DedupConfig(Config):
+    """``[dedup.*]``; a table that is absent turns that kind of deduplication off."""
+
+    exact: DedupExactConfig | None = None
+    minhash: MinHashConfig = MinHashConfig()
+    near: DedupNearConfig | None = None
+
+
+class RunConfig(Config):
+    """A whole run. Absent tables take their defaults, but ``[pii]``, ``[train]`` and each filter are then off."""
+
+    run: RunSection
+    input: tuple[InputConfig, ...] = Field(min_length=1)
+    spark: SparkConfig = SparkConfig()
+    read: ReadConfig = ReadConfig()
+    url: UrlConfig = UrlConfig()
+    extract: ExtractConfig = ExtractConfig()
+    language: LanguageConfig = LanguageConfig()
+    measure: MeasureConfig = MeasureConfig()
+    filters: FiltersConfig = FiltersConfig()
+    dedup: DedupConfig = DedupConfig()
+    pii: PiiConfig | None = None
+    mixture: MixtureConfig = MixtureConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    shards: ShardsConfig = ShardsConfig()
+    train: TrainConfig | None = None
+
+    @model_validator(mode="after")
+    def _sources_are_distinct(self) -> RunConfig:
+        names = [entry.source for entry in self.input]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"source {repeated[0]!r} is used by two [[input]] tables; expected distinct names; rename one"
+            )
+        return self
+
+
+def load_run_config(path: str | Path, *, output: str | None = None) -> RunConfig:
+    """Read a run's TOML.
+
+    Args:
+        output: replaces ``run.output`` (the command line's ``--output``).
+
+    Raises:
+        ConfigError: one line per fault.
+    """
+    config = load_toml(path, RunConfig)
+    if output is None:
+        return config
+    return config.model_copy(update={"run": config.run.model_copy(update={"output": output})})

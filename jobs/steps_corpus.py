@@ -1,0 +1,164 @@
+"""Steps between the passes (deduplicate, sample, settle every page's fate) and pass 2 (write the redacted corpus)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from jobs import between
+from jobs.between import VERDICT
+from jobs.config import RunConfig
+from jobs.passes import redact_unit
+from jobs.run_context import RunContext, Step
+from pipeline.errors import LedgerError
+from pipeline.progress import StageProgress
+from pipeline.runner import Output, Unit, part_of, run_units, write_frame
+from pipeline.schema import CLUSTER, CORPUS, DECISION
+from pipeline.stage import identity
+from stages import dedup_exact, dedup_near, redact_pii, sample_mixture
+
+_CLUSTER_PARTS = 16
+CORPUS_FILE = pa.schema([field for field in CORPUS if field.name != "lang"])
+
+
+def dedup_exact_step(config: RunConfig) -> Step:
+    """Clusters of documents with equal normalised text."""
+    stage = None if config.dedup.exact is None else dedup_exact.make_stage(config.dedup.exact)
+    folder = "_work/exact_duplicates"
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        files = []
+        if stage is not None:
+            clusters = stage.apply(between.alive(context.frame("_work/verdicts", VERDICT)))
+            files = _write_clusters(context, folder, clusters)
+        manifest = context.commit("dedup_exact", folder, files, schema=CLUSTER)
+        progress.update(note=f"{manifest.num_rows:,} documents in clusters")
+
+    identities = () if stage is None else (stage.identity(),)
+    return Step(name="dedup_exact", folders=(folder,), identities=identities, upstream=("decide",), run=run)
+
+
+def dedup_near_step(config: RunConfig) -> Step:
+    """Clusters of near copies among what exact deduplication left; writes both kinds to ``clusters/``."""
+    stage = None if config.dedup.near is None else dedup_near.make_stage(config.dedup.near)
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        exact = context.frame("_work/exact_duplicates", CLUSTER)
+        clusters = exact
+        if stage is not None:
+            documents = between.alive(context.frame("_work/verdicts", VERDICT))
+            near = stage.apply(between.without_duplicates(documents, exact))
+            clusters = exact.unionByName(near)
+        manifest = context.commit(
+            "dedup_near", "clusters", _write_clusters(context, "clusters", clusters), schema=CLUSTER
+        )
+        progress.update(note=f"{manifest.num_rows:,} documents in clusters")
+
+    identities = () if stage is None else (stage.identity(),)
+    upstream = ("decide", "dedup_exact")
+    return Step(name="dedup_near", folders=("clusters",), identities=identities, upstream=upstream, run=run)
+
+
+def _write_clusters(context: RunContext, folder: str, clusters):  # type: ignore[no-untyped-def]
+    parted = clusters.withColumn("part", part_of("cluster_id", _CLUSTER_PARTS))
+    return write_frame(
+        parted,
+        folder=context.folder(folder),
+        schema=CLUSTER,
+        part_column="part",
+        sort_by=("cluster_id", "kind", "doc_id"),
+    )
+
+
+def decisions_step(config: RunConfig) -> Step:
+    """Sample the survivors and write one row per page read: its keep-list is the part file of the same name."""
+    stage = sample_mixture.make_stage(config.mixture, config.run.seed)
+    near_threshold = None if config.dedup.near is None else config.dedup.near.min_similarity
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        verdicts = context.frame("_work/verdicts", VERDICT)
+        clusters = context.frame("clusters", CLUSTER)
+        survivors = between.without_duplicates(between.alive(verdicts), clusters)
+        sampled = stage.apply(survivors.select("doc_id", "lang", "domain", "num_bytes"))
+        columns = ("doc_id", "copies", "split", "sample_value", "sample_threshold")
+        settled = between.decisions(verdicts, clusters, sampled.select(*columns), near_threshold=near_threshold)
+        files = write_frame(
+            settled,
+            folder=context.folder("decisions"),
+            schema=DECISION,
+            part_column="unit",
+            sort_by=("page_index", "doc_id"),
+        )
+        manifest = context.commit("sample_mixture", "decisions", files, schema=DECISION)
+        _check_decisions(context, manifest.num_rows or 0)
+        progress.update(documents=manifest.num_rows)
+
+    return Step(
+        name="sample_mixture",
+        folders=("decisions",),
+        identities=(stage.identity(), identity("decisions", "1", config.dedup)),
+        upstream=("decide", "dedup_exact", "dedup_near"),
+        run=run,
+    )
+
+
+def _check_decisions(context: RunContext, num_rows: int) -> None:
+    """One decision per page read, no page twice.
+
+    Raises:
+        LedgerError: with both sums.
+    """
+    num_pages = context.manifest("signals").num_rows or 0
+    distinct = context.frame("decisions", DECISION).agg(F.countDistinct("doc_id")).first()
+    num_ids = 0 if distinct is None else distinct[0]
+    if not num_rows == num_pages == num_ids:
+        raise LedgerError(
+            f"decisions/ has {num_rows} rows with {num_ids} distinct doc_ids for {num_pages} pages in signals/; "
+            f"the three must be equal; this is a bug: please report it"
+        )
+
+
+def redact_step(config: RunConfig) -> Step:
+    """Pass 2: the kept documents, redacted, by language."""
+    stage = redact_pii.make_stage(config.pii)
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        output = Output(folder=context.folder("corpus"), schema=CORPUS_FILE, partition_by="lang")
+        with_documents = {_unit_of(entry.path) for entry in context.manifest("documents").files}
+        units = [
+            Unit(name=unit.unit, weight=unit.size_bytes, spec=unit.unit)
+            for unit in context.units
+            if unit.unit in with_documents
+        ]
+        progress.total = len(units)
+        results = run_units(
+            context.spark,
+            units=units,
+            process=redact_unit(context.folder("documents"), context.folder("decisions"), stage),
+            outputs={"corpus": output},
+            fingerprint=context.fingerprints["redact_pii"],
+            progress=progress,
+            units_per_group=config.run.units_per_group,
+            num_partitions=config.spark.partitions,
+        )
+        files = [file.entry() for result in results for file in result.files]
+        details = {"num_redactions": sum(result.counts.get("redactions", 0) for result in results)}
+        manifest = context.commit("redact_pii", "corpus", files, schema=CORPUS_FILE, details=details)
+        kept = context.frame("decisions", DECISION).where(F.col("verdict") == "kept").count()
+        if manifest.num_rows != kept:
+            raise LedgerError(
+                f"corpus/ has {manifest.num_rows} documents for {kept} kept rows in decisions/; they must be equal; "
+                f"this is a bug: please report it"
+            )
+
+    return Step(
+        name="redact_pii",
+        folders=("corpus",),
+        identities=(stage.identity(),),
+        upstream=("extract", "sample_mixture"),
+        run=run,
+    )
+
+
+def _unit_of(path: str) -> str:
+    return path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")

@@ -1,0 +1,135 @@
+"""Steps of pass 1: archives to ``documents/``, ``signals/``, ``quarantine/``, and the rules' verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from filters.registry import required_signals
+from filters.signals import SIGNALS_SCHEMA
+from jobs.between import VERDICT
+from jobs.config import RunConfig
+from jobs.passes import decide_unit, extract_unit, signals_schema
+from jobs.run_context import RunContext, Step
+from pipeline.errors import LedgerError
+from pipeline.input_unit import InputUnit
+from pipeline.progress import StageProgress
+from pipeline.runner import Output, Unit, UnitResult, run_units
+from pipeline.schema import DOCUMENT, ENDED, QUARANTINE
+from pipeline.stage import Stage, identity
+from stages import (
+    decide,
+    extract_text,
+    filter_url,
+    identify_language,
+    measure_signals,
+    minhash_signatures,
+    read_table,
+    read_warc,
+)
+from stages.minhash_signatures import MINHASH_SCHEMA
+
+SIGNALS = signals_schema(SIGNALS_SCHEMA, MINHASH_SCHEMA)
+
+
+def row_stages(config: RunConfig) -> tuple[Stage, ...]:
+    """The row stages of pass 1, fused into one pass over each batch."""
+    return (
+        filter_url.make_stage(config.url),
+        extract_text.make_stage(config.extract),
+        identify_language.make_stage(config.language),
+        measure_signals.make_stage(config.measure),
+        minhash_signatures.make_stage(config.dedup.minhash),
+    )
+
+
+def extract_step(config: RunConfig) -> Step:
+    """Read, extract, identify, measure, sketch: one Python worker per input file, text never leaves it."""
+    stages = row_stages(config)
+    read_config = config.read
+
+    def read(unit: InputUnit, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
+        module = read_warc if unit.is_archive else read_table
+        return module.read(unit, read_config, counts)
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        outputs = {
+            "signals": Output(folder=context.folder("signals"), schema=SIGNALS, write_empty=True),
+            "documents": Output(folder=context.folder("documents"), schema=DOCUMENT),
+            "quarantine": Output(folder=context.folder("quarantine"), schema=QUARANTINE),
+        }
+        units = [Unit(name=unit.unit, weight=unit.size_bytes, spec=unit) for unit in context.units]
+        progress.total = len(units)
+        results = run_units(
+            context.spark,
+            units=units,
+            process=extract_unit(read, stages),
+            outputs=outputs,
+            fingerprint=context.fingerprints["extract"],
+            progress=progress,
+            units_per_group=config.run.units_per_group,
+            num_partitions=config.spark.partitions,
+        )
+        check_archives(results)
+        archives = [result.details for result in results]
+        for name, output in outputs.items():
+            files = [file.entry() for result in results for file in result.files if file.folder == output.folder]
+            details = {"archives": archives} if name == "signals" else None
+            context.commit("extract", name, files, schema=output.schema, details=details)
+
+    identities = (identity("read", read_warc.VERSION, config.read), *(stage.identity() for stage in stages))
+    folders = ("signals", "documents", "quarantine")
+    return Step(name="extract", folders=folders, identities=identities, upstream=(), run=run)
+
+
+def check_archives(results: list[UnitResult]) -> None:
+    """Every page and unreadable record that a reader saw must have been written, as a page or to quarantine.
+
+    Raises:
+        LedgerError: naming the archive and both sums.
+    """
+    for result in results:
+        records = result.details["records"]
+        seen = sum(records.get(kind, 0) for kind in (*read_warc.PAGE_TYPES, "unreadable"))
+        written = sum(
+            file.num_rows for file in result.files if file.folder.rsplit("/", 1)[-1] in ("signals", "quarantine")
+        )
+        if seen != written:
+            raise LedgerError(
+                f"{result.details['source']}/{result.details['warc_file']}: the reader saw {seen} pages and unreadable "
+                f"records but {written} rows were written to signals/ and quarantine/; this is a bug: please report it"
+            )
+
+
+def decide_step(config: RunConfig) -> Step:
+    """Apply the thresholds to the stored signals: numbers only, so it takes seconds."""
+    stage = decide.make_stage(config.filters)
+    carried = tuple(name for name in VERDICT.names if name not in ENDED.names)
+    columns = (*carried, *ENDED.names, *required_signals(config.filters))
+
+    def run(context: RunContext, progress: StageProgress) -> None:
+        output = Output(folder=context.folder("_work/verdicts"), schema=VERDICT, write_empty=True)
+        units = [Unit(name=unit.unit, weight=unit.size_bytes, spec=unit.unit) for unit in context.units]
+        progress.total = len(units)
+        results = run_units(
+            context.spark,
+            units=units,
+            process=decide_unit(context.folder("signals"), stage, columns),
+            outputs={"verdicts": output},
+            fingerprint=context.fingerprints["decide"],
+            progress=progress,
+            units_per_group=max(len(units), 1),
+            num_partitions=config.spark.partitions or context.spark.sparkContext.defaultParallelism,
+        )
+        files = [file.entry() for result in results for file in result.files]
+        context.commit("decide", "_work/verdicts", files, schema=VERDICT)
+
+    return Step(
+        name="decide",
+        folders=("_work/verdicts",),
+        identities=(stage.identity(),),
+        upstream=("extract",),
+        run=run,
+    )

@@ -1,0 +1,341 @@
+"""The engine: runs units of work in Spark's Python workers, commits them in groups, and writes frames.
+
+The only module below ``stages/`` that touches pyspark. Two ways of running exist:
+
+* ``run_units``: one task per unit (an input file, or a part file of an earlier folder). The worker reads and
+  writes the data itself; what returns to Spark is one small row per unit (counts, file names, hashes).
+  Consecutive row stages are fused into the unit's function, so text is decoded once and stays in Python's memory.
+  Units go in groups. A group is committed by one record, so a killed run loses one group at most.
+* ``write_frame``: a Spark DataFrame of ids and numbers, sorted into part files by a column, for the stages in
+  which rows must meet.
+
+In both, file names and bytes follow from the data alone; how many partitions and executors took part does not show.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from pipeline import storage
+from pipeline.errors import SchemaError
+from pipeline.manifest import FileEntry, files_are_whole
+from pipeline.part_writer import PartWriter, WrittenFile, commit_files, remove_temporary
+from pipeline.progress import StageProgress
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+GROUPS = "_groups"
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A folder that units write to.
+
+    Args:
+        folder: path or URL.
+        schema: columns of its part files.
+        partition_by: a string column whose value names a subfolder (``lang=<value>/``), or None; it is not in
+            ``schema``, because readers take it from the folder's name.
+        write_empty: whether a unit without rows leaves an empty part file, so that a reader finds the schema.
+    """
+
+    folder: str
+    schema: pa.Schema
+    partition_by: str | None = None
+    write_empty: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One task's work.
+
+    Args:
+        name: file-name-safe and unique; part files are called ``part-<name>.parquet``.
+        weight: relative cost (bytes): heavier units start first, so that none is left over at the end.
+        spec: whatever the process function needs; must pickle.
+    """
+
+    name: str
+    weight: int
+    spec: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitResult:
+    """What a finished unit reports."""
+
+    unit: str
+    counts: dict[str, int]
+    details: dict[str, Any]
+    files: tuple[WrittenFile, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        files = [file.to_json() for file in self.files]
+        return {"unit": self.unit, "counts": self.counts, "details": self.details, "files": files}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> UnitResult:
+        files = tuple(WrittenFile(**file) for file in value["files"])
+        return UnitResult(unit=value["unit"], counts=value["counts"], details=value["details"], files=files)
+
+
+@dataclass
+class UnitReport:
+    """Filled by a process function while it runs: ``counts`` are summed over units, ``details`` kept per unit."""
+
+    counts: Counter[str]
+    details: dict[str, Any]
+
+
+ProcessFunction = Callable[[Any, UnitReport], Iterator[dict[str, pa.RecordBatch]]]
+"""``(spec, report) -> batches to write, by output name``. Must be deterministic in ``spec``."""
+
+
+def process_unit(unit: Unit, process: ProcessFunction, outputs: dict[str, Output]) -> UnitResult:
+    """Run one unit in a worker and write what it yields; nothing is visible until the driver commits it."""
+    report = UnitReport(Counter(), {})
+    writers: dict[tuple[str, str], PartWriter] = {}
+
+    def writer(name: str, subfolder: str) -> PartWriter:
+        if (name, subfolder) not in writers:
+            output = outputs[name]
+            path = f"{subfolder}part-{unit.name}.parquet"
+            writers[name, subfolder] = PartWriter(output.folder, path, output.schema)
+        return writers[name, subfolder]
+
+    for name, output in outputs.items():
+        if output.write_empty:
+            writer(name, "")
+    for batches in process(unit.spec, report):
+        for name, batch in batches.items():
+            for subfolder, rows in _split(batch, outputs[name].partition_by):
+                if rows.num_rows:
+                    writer(name, subfolder).write(rows)
+    files = tuple(writers[key].close() for key in sorted(writers))
+    return UnitResult(unit=unit.name, counts=dict(report.counts), details=report.details, files=files)
+
+
+def _split(batch: pa.RecordBatch, column: str | None) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Rows by subfolder, in the order of first appearance."""
+    if column is None:
+        yield "", batch
+        return
+    for value in batch.column(column).unique().to_pylist():
+        yield f"{column}={value}/", batch.filter(pc.equal(batch.column(column), value))
+
+
+def run_units(
+    spark: SparkSession,
+    *,
+    units: Sequence[Unit],
+    process: ProcessFunction,
+    outputs: dict[str, Output],
+    fingerprint: str,
+    progress: StageProgress,
+    units_per_group: int,
+    num_partitions: int | None = None,
+) -> list[UnitResult]:
+    """Run all units, group by group, and commit each group.
+
+    Args:
+        units: the work, in a deterministic order (it decides the groups).
+        fingerprint: of the folders to be made; a group committed under another one is done again.
+        units_per_group: a killed run loses the groups in flight only.
+        num_partitions: Spark partitions of a group; None for one per unit.
+
+    Returns:
+        One result per unit, in the order of ``units``; the caller writes the folders' manifests.
+    """
+    folders = [output.folder for output in outputs.values()]
+    record_folder = storage.join(folders[0], GROUPS)
+    results: list[UnitResult] = []
+    groups = [units[start : start + units_per_group] for start in range(0, len(units), units_per_group)]
+    _discard_foreign(folders, record_folder, fingerprint)
+    for index, group in enumerate(groups):
+        record = storage.join(record_folder, f"group-{index:05d}.json")
+        done = _committed_group(record, fingerprint, group)
+        if done is None:
+            done = _run_group(spark, group, process, outputs, progress, len(results), num_partitions)
+            commit_files(file for result in done for file in result.files)
+            storage.write_json(record, {"fingerprint": fingerprint, "results": [result.to_json() for result in done]})
+        results.extend(done)
+        progress.update(done=len(results), documents=sum(result.counts.get("documents", 0) for result in results))
+    for folder in folders:
+        remove_temporary(folder)
+    return results
+
+
+def _discard_foreign(folders: Sequence[str], record_folder: str, fingerprint: str) -> None:
+    """Empty the folders unless their group records were made under ``fingerprint``."""
+    for name in storage.list_files(record_folder):
+        if storage.read_json(storage.join(record_folder, name))["fingerprint"] != fingerprint:
+            break
+    else:
+        if storage.exists(record_folder):
+            for folder in folders:
+                remove_temporary(folder)
+            return
+    for folder in folders:
+        storage.remove_folder(folder)
+        storage.make_folder(folder)
+
+
+def _committed_group(record: str, fingerprint: str, group: Sequence[Unit]) -> list[UnitResult] | None:
+    if not storage.exists(record):
+        return None
+    results = [UnitResult.from_json(value) for value in storage.read_json(record)["results"]]
+    if [result.unit for result in results] != [unit.name for unit in group]:
+        return None
+    by_folder: dict[str, list[FileEntry]] = {}
+    for result in results:
+        for file in result.files:
+            by_folder.setdefault(file.folder, []).append(file.entry())
+    return results if all(files_are_whole(folder, files) for folder, files in by_folder.items()) else None
+
+
+def _run_group(
+    spark: SparkSession,
+    group: Sequence[Unit],
+    process: ProcessFunction,
+    outputs: dict[str, Output],
+    progress: StageProgress,
+    num_done_before: int,
+    num_partitions: int | None,
+) -> list[UnitResult]:
+    heaviest_first = sorted(group, key=lambda unit: (-unit.weight, unit.name))
+    rdd = spark.sparkContext.parallelize(heaviest_first, num_partitions or len(group))
+    with _polling(spark, progress, num_done_before):
+        rows = rdd.map(lambda unit: process_unit(unit, process, outputs).to_json()).collect()
+    by_name = {row["unit"]: UnitResult.from_json(row) for row in rows}
+    return [by_name[unit.name] for unit in group]
+
+
+@contextmanager
+def _polling(spark: SparkSession, progress: StageProgress, num_done_before: int) -> Iterator[None]:
+    """Move the progress bar while a job runs; Spark's status is display only and never counted on."""
+    tracker = spark.sparkContext.statusTracker()
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            completed = sum(info.numCompletedTasks for info in infos if info is not None)
+            progress.update(done=num_done_before + completed)
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def read_frame(spark: SparkSession, folder: str, files: Iterable[FileEntry], schema: pa.Schema) -> DataFrame:
+    """A finished folder's part files as a DataFrame with the columns of ``schema``."""
+    names = [entry.path for entry in files if entry.path.endswith(".parquet")]
+    frame_schema = from_arrow_schema(schema)
+    if not names:
+        return spark.createDataFrame([], frame_schema)
+    frame = spark.read.schema(frame_schema).parquet(*[storage.join(folder, name) for name in names])
+    return frame.select(*schema.names)
+
+
+_WRITTEN = pa.schema(
+    [
+        ("temporary_path", pa.string()),
+        ("path", pa.string()),
+        ("num_rows", pa.int64()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+def write_frame(
+    frame: DataFrame, *, folder: str, schema: pa.Schema, part_column: str, sort_by: Sequence[str]
+) -> list[FileEntry]:
+    """Write a DataFrame as ``part-<value of part_column>.parquet`` files, rows sorted by ``sort_by``.
+
+    The rows of a part go to one task. ``sort_by`` must order them totally, or equal rows may change places.
+
+    Returns:
+        Entries of the committed files, for the manifest.
+    """
+    storage.remove_folder(folder)
+    storage.make_folder(folder)
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        writer: PartWriter | None = None
+        current: str | None = None
+        for batch in batches:
+            for value, rows in _runs(batch, part_column):
+                if value != current or writer is None:
+                    if writer is not None:
+                        yield _written_row(writer.close())
+                    writer, current = PartWriter(folder, f"part-{value}.parquet", schema), value
+                writer.write(_cast(rows, schema))
+        if writer is not None:
+            yield _written_row(writer.close())
+
+    num_partitions = max(1, int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1))
+    ordered = frame.repartition(num_partitions, F.col(part_column)).sortWithinPartitions(part_column, *sort_by)
+    rows = ordered.mapInArrow(write, from_arrow_schema(_WRITTEN)).collect()
+    files = [WrittenFile(folder=folder, **row.asDict()) for row in rows]
+    commit_files(files)
+    remove_temporary(folder)
+    return [file.entry() for file in sorted(files, key=lambda file: file.path)]
+
+
+def _runs(batch: pa.RecordBatch, column: str) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Consecutive rows with equal values of ``column``; the batch is sorted by it."""
+    encoded = pc.run_end_encode(batch.column(column))
+    start = 0
+    for end, value in zip(encoded.run_ends.to_pylist(), encoded.values.to_pylist(), strict=True):
+        yield value, batch.slice(start, end - start)
+        start = end
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Arrow types as Spark hands them back (large or second-less variants) to the declared ones."""
+    missing = [name for name in schema.names if name not in batch.schema.names]
+    if missing:
+        raise SchemaError(f"columns {missing} are missing in a frame to be written; found {batch.schema.names}")
+    arrays = [batch.column(field.name).cast(field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _written_row(file: WrittenFile) -> pa.RecordBatch:
+    values = [[getattr(file, name)] for name in _WRITTEN.names]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(v, f.type) for v, f in zip(values, _WRITTEN, strict=True)], schema=_WRITTEN
+    )
+
+
+def part_of(doc_id_column: str, num_parts: int) -> Any:
+    """Spark column that spreads ids over ``num_parts`` parts by their first 32 bits: the same part on every run."""
+    bucket = F.conv(F.substring(doc_id_column, 1, 8), 16, 10).cast("long") % F.lit(num_parts)
+    return F.lpad(bucket.cast("string"), 5, "0")
+
+
+def run_tasks(
+    spark: SparkSession, tasks: Sequence[Any], function: Callable[[Any], Any], progress: StageProgress
+) -> list[Any]:
+    """``function`` of each task, each in a partition of its own; small results only, in the order of ``tasks``."""
+    if not tasks:
+        return []
+    progress.total = len(tasks)
+    with _polling(spark, progress, 0):
+        return spark.sparkContext.parallelize(tasks, len(tasks)).map(function).collect()

@@ -1,0 +1,83 @@
+"""Checkpoints: one ``.npz`` a step, whole or absent, the same bytes for the same state.
+
+``checkpoint/step-00000100.npz`` holds float arrays by name (``model.…``, ``optimizer.…``) and one JSON record. NumPy's
+format is used rather than ``torch.save`` because loading it runs no code, it opens without torch, and its bytes
+depend on the state alone: a pickle also records which of its strings happened to be the same object.
+
+A file appears under its name only when complete; the older one is deleted after that. So a process killed at any
+moment leaves one checkpoint that can be resumed from.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline import storage
+from pipeline.errors import RetryableError, ShardError
+
+_NAME = re.compile(r"step-(\d{8})\.npz")
+_RECORD = "record"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after ``step`` optimiser steps."""
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    record: dict[str, Any]  # JSON-ready
+
+
+def save_checkpoint(folder: str, checkpoint: Checkpoint) -> str:
+    """Write ``checkpoint``, then delete the older ones of ``folder``; returns its file name.
+
+    Raises:
+        RetryableError: if it cannot be written (a full disk); the older checkpoint is kept then.
+    """
+    record = json.dumps({"step": checkpoint.step, **checkpoint.record}, sort_keys=True).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **checkpoint.arrays, **{_RECORD: np.frombuffer(record, np.uint8)})
+    name = f"step-{checkpoint.step:08d}.npz"
+    older = [other for other in _names(folder) if other != name]
+    try:
+        storage.write_bytes(storage.join(folder, name), buffer.getvalue())
+    except OSError as error:
+        kept = f"{older[-1]} is kept" if older else "there is no older one"
+        raise RetryableError(
+            f"cannot write checkpoint {storage.join(folder, name)} ({buffer.tell()} bytes): {error}; {kept}; free the "
+            f"space or choose another output, and run again: training goes on from the last checkpoint"
+        ) from error
+    filesystem, path = storage.resolve(folder)
+    for other in older:
+        filesystem.delete_file(f"{path}/{other}")
+    return name
+
+
+def latest_checkpoint(folder: str) -> Checkpoint | None:
+    """The newest checkpoint of ``folder``; None if there is none.
+
+    Raises:
+        ShardError: if it is damaged.
+    """
+    names = _names(folder)
+    if not names:
+        return None
+    location = storage.join(folder, names[-1])
+    try:
+        with np.load(io.BytesIO(storage.read_bytes(location)), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        record = json.loads(arrays.pop(_RECORD).tobytes())
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+        raise ShardError(f"checkpoint {location} is damaged ({error}); delete it and train again") from None
+    return Checkpoint(step=int(record.pop("step")), arrays=arrays, record=record)
+
+
+def _names(folder: str) -> list[str]:
+    return [name for name in storage.list_files(folder) if _NAME.fullmatch(name)]

@@ -1,0 +1,123 @@
+"""What one training run is: model, optimiser, budget, evaluation. The TOML table ``[train]``."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config import Config
+
+
+class ModelConfig(Config):
+    """Size and shape of the decoder.
+
+    The default has about 0.8 million parameters beside its embeddings: with a vocabulary of 8,192 it learns more than
+    unigrams in a minute on two cores.
+    """
+
+    num_layers: int = Field(default=4, gt=0, le=256)
+    hidden_size: int = Field(default=128, gt=0, le=32_768)
+    num_heads: int = Field(default=4, gt=0, le=256)
+    context_tokens: int = Field(default=256, gt=1, le=1 << 20)
+    ffn_hidden_size: int | None = Field(default=None, gt=0)  # None: 8/3 of hidden_size, up to the next multiple of 32
+    tie_embeddings: bool = False
+    rope_base: float = Field(default=10_000.0, gt=1)
+    norm_epsilon: float = Field(default=1e-5, gt=0, le=1e-2)
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> ModelConfig:
+        if self.hidden_size % (2 * self.num_heads):
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is not divisible by 2 x num_heads={self.num_heads} (rotary embedding "
+                f"turns pairs in each head); try hidden_size={2 * self.num_heads * max(1, self._pairs())}"
+            )
+        return self
+
+    def _pairs(self) -> int:
+        return round(self.hidden_size / (2 * self.num_heads))
+
+    @property
+    def ffn_size(self) -> int:
+        """Inner width of the feed-forward blocks."""
+        return self.ffn_hidden_size or 32 * math.ceil(self.hidden_size * 8 / 3 / 32)
+
+
+class OptimizerConfig(Config):
+    """AdamW and its learning-rate schedule."""
+
+    learning_rate: float = Field(default=3e-3, gt=0, le=1)  # at the peak
+    schedule: Literal["cosine", "wsd"] = "cosine"
+    warmup_steps: int = Field(default=20, ge=0)
+    decay_fraction: float = Field(default=0.2, gt=0, le=1)  # wsd: share of the steps in which the rate falls
+    final_learning_rate_fraction: float = Field(default=0.1, ge=0, le=1)  # of the peak, at the last step
+    weight_decay: float = Field(default=0.1, ge=0, lt=1)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0, le=1e-2)
+    max_grad_norm: float | None = Field(default=1.0, gt=0)  # None: no clipping
+
+
+class EvaluationConfig(Config):
+    """How held-out bits per byte are measured."""
+
+    max_tokens: int | None = Field(default=None, gt=0)  # of all validation shards together; None: every document
+    stride_tokens: int | None = Field(default=None, gt=0)  # between windows of a long document; None: half the context
+
+    def stride(self, context_tokens: int) -> int:
+        """Tokens that each window after the first adds to a document's score."""
+        return self.stride_tokens or max(1, context_tokens // 2)
+
+
+class TrainConfig(Config):
+    """One training run. Set either ``num_steps`` or ``num_tokens``.
+
+    ``num_threads`` is a fixed number rather than the machine's cores, because the order in which threads add floats
+    decides the last bits of a sum: the same number gives the same loss curve on machines with more cores.
+    """
+
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tokens_per_step: int = Field(default=8_192, gt=0)
+    forward_tokens: int | None = Field(default=None, gt=0)  # at once; None: 2,048 on CPU, 65,536 on CUDA
+    num_steps: int | None = Field(default=None, gt=0)
+    num_tokens: int | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    num_threads: int = Field(default=2, gt=0, le=1024)
+    checkpoint_every_steps: int = Field(default=100, gt=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainConfig:
+        context = self.model.context_tokens
+        for name in ("tokens_per_step", "forward_tokens"):
+            tokens = getattr(self, name)
+            if tokens is not None and tokens % context:
+                nearest = context * max(1, round(tokens / context))
+                raise ValueError(f"{name}={tokens} is not a multiple of context_tokens={context}; try {nearest}")
+        if (self.num_steps is None) == (self.num_tokens is None):
+            found = "neither" if self.num_steps is None else "both"
+            raise ValueError(f"{found} of num_steps and num_tokens given; expected exactly one; set num_steps")
+        if self.evaluation.stride(context) > context:
+            raise ValueError(
+                f"evaluation.stride_tokens={self.evaluation.stride_tokens} is above context_tokens={context}: tokens "
+                f"between windows would go unscored; try {context // 2}"
+            )
+        if self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(
+                f"warmup_steps={self.optimizer.warmup_steps} leaves none of {self.steps} steps at the full learning "
+                f"rate; try warmup_steps={self.steps // 10}"
+            )
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps; a budget in tokens is rounded up to whole steps."""
+        return self.num_steps or -(-(self.num_tokens or 0) // self.tokens_per_step)
+
+    @property
+    def sequences_per_step(self) -> int:
+        return self.tokens_per_step // self.model.context_tokens

@@ -1,0 +1,54 @@
+"""Counting parameters and floating-point operations, and what share of a device's peak a run uses.
+
+Two counts of compute are kept apart, because both are called C in the literature:
+
+* ``training_flops`` is 6 N D (Kaplan et al. 2020, Hoffmann et al. 2022): what scaling fits are written in.
+* ``flops_per_token`` counts what the device multiplies, the output layer and attention included: what utilisation is
+  measured with. Leaving the output layer out bends scaling fits at small sizes (Porian et al. 2024, section 3.2).
+
+MFU = tokens/s x flops_per_token / peak FLOP/s (Chowdhery et al. 2022, PaLM, appendix B: attention is counted whole,
+without the halving that a causal kernel could claim, and recomputation is not counted).
+"""
+
+from __future__ import annotations
+
+from trainer.config import ModelConfig
+
+PEAK_FLOPS_PER_SECOND = {
+    ("H100", "bfloat16"): 989e12,
+    ("H200", "bfloat16"): 989e12,
+    ("A100", "bfloat16"): 312e12,
+}
+"""Dense peak by part of the device's name and type of the products (vendor's data sheets, SXM boards)."""
+
+
+def num_params_non_embedding(config: ModelConfig) -> int:
+    """Parameters of blocks and norms: neither the embedding nor the output layer."""
+    width = config.hidden_size
+    block = 4 * width * width + 3 * width * config.ffn_size + 2 * width
+    return config.num_layers * block + width
+
+
+def num_params(config: ModelConfig, vocab_size: int) -> int:
+    """All parameters; a tied embedding counts once."""
+    embeddings = 1 if config.tie_embeddings else 2
+    return num_params_non_embedding(config) + embeddings * vocab_size * config.hidden_size
+
+
+def training_flops(num_params_counted: int, num_tokens: int) -> int:
+    """C = 6 N D, for whichever N a fit is written in."""
+    return 6 * num_params_counted * num_tokens
+
+
+def flops_per_token(config: ModelConfig, vocab_size: int) -> int:
+    """FLOPs that one training token costs, forward and backward: 6 x (weights multiplied) + 12 x layers x width x context."""
+    weights = num_params_non_embedding(config) + vocab_size * config.hidden_size
+    return 6 * weights + 12 * config.num_layers * config.hidden_size * config.context_tokens
+
+
+def model_flops_utilization(tokens_per_second: float, flops_per_token_: int, device_name: str, dtype: str) -> float | None:
+    """MFU between 0 and 1; None where the peak of ``device_name`` is not known (every CPU)."""
+    for (part, type_name), peak in PEAK_FLOPS_PER_SECOND.items():
+        if part in device_name and type_name == dtype:
+            return tokens_per_second * flops_per_token_ / peak
+    return None

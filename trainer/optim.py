@@ -1,0 +1,47 @@
+"""AdamW, and the learning rate of each step.
+
+Weight decay pulls on the matrices of the blocks alone: embeddings (rows that a batch does not touch would shrink
+all the same) and the gains of norms are left out, as in OLMo 2.
+
+Schedules, with p the share of the steps after warm-up that have passed, and f the final fraction:
+``cosine`` f + (1 - f)(1 + cos πp) / 2 (Loshchilov and Hutter 2017); ``wsd`` 1 until the last ``decay_fraction`` of all
+steps, then linearly down to f (warm-up, stable, decay: Hu et al. 2024, MiniCPM, with their linear variant).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from trainer.config import OptimizerConfig
+from trainer.model import Decoder
+
+
+def build_optimizer(model: Decoder, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW over ``model`` in two groups: with weight decay, and without."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        in_block_matrix = parameter.ndim == 2 and name.startswith("blocks.")
+        (decayed if in_block_matrix else free).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
+    )
+
+
+def learning_rate(step: int, num_steps: int, config: OptimizerConfig) -> float:
+    """Learning rate of step ``step`` of ``num_steps``, counted from 0; rises linearly to the peak in the warm-up."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    final = config.final_learning_rate_fraction
+    last = num_steps - 1
+    if config.schedule == "cosine":
+        passed = (step - config.warmup_steps) / max(1, last - config.warmup_steps)
+        return config.learning_rate * (final + (1 - final) * (1 + math.cos(math.pi * passed)) / 2)
+    decay_steps = max(1, round(config.decay_fraction * num_steps))
+    remaining = min(1.0, (last - step) / decay_steps)
+    return config.learning_rate * (final + (1 - final) * remaining)
