@@ -61,7 +61,8 @@ _PHONE_PUNCTUATION = (
     "-x\u2010-\u2015\u2212\u30fc\uff0d-\uff0f \u00a0\u00ad\u200b\u2060\u3000()\uff08\uff09\uff3b\uff3d.\\[\\]/~"
     "\u2053\u223c\uff5e+\uff0b"
 )
-_PHONE_BODY = re.compile(rf"[{_PHONE_PUNCTUATION}\d]*", re.IGNORECASE)
+_PHONE_GAP = rf"[{_PHONE_PUNCTUATION}]{{0,4}}"  # phonenumbers allows as much between two blocks of digits
+_PHONE_BODY = re.compile(rf"[{_PHONE_PUNCTUATION}]*\d+(?:{_PHONE_GAP}\d+)*", re.IGNORECASE)
 
 _GATES = {
     "EMAIL_ADDRESS": re.compile("@"),
@@ -153,7 +154,7 @@ class PiiDetector:
 
     def __init__(self, config: PiiConfig, *, use_gates: bool = True) -> None:
         self._config = config
-        phone_gate = rf"\d(?:[{_PHONE_PUNCTUATION}]*\d){{{config.min_phone_digits - 1}}}"
+        phone_gate = rf"\d(?:{_PHONE_GAP}\d){{{config.min_phone_digits - 1}}}"
         gates = {**_GATES, "PHONE_NUMBER": re.compile(phone_gate, re.IGNORECASE)}
         self._gates = {entity: gates[entity] if use_gates else re.compile("") for entity in config.entities}
         self._recognizers = {entity: _recognizer(entity, config) for entity in config.entities}

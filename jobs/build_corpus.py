@@ -12,13 +12,17 @@ from collections.abc import Sequence
 from jobs import steps_corpus, steps_extract, steps_tokens
 from jobs.config import RunConfig
 from jobs.inputs import inputs_fingerprint
+from jobs.ledger_report import ledger_step
+from jobs.report import write_report
 from jobs.run_context import RunContext, Step, absolute
 from jobs.run_record import write_run_record
 from pipeline import storage
 from pipeline.errors import ConfigError
-from pipeline.input_unit import InputUnit, list_units
+from pipeline.input_unit import list_units
 from pipeline.models import locate
-from pipeline.progress import say
+from pipeline.progress import say, stage_progress
+
+_SHOWN_UNITS = 20
 
 
 def line_of(config: RunConfig) -> list[Step]:
@@ -33,6 +37,7 @@ def line_of(config: RunConfig) -> list[Step]:
         steps_tokens.train_tokenizer_step(config),
         steps_tokens.tokenize_step(config),
         steps_tokens.shards_step(config),
+        ledger_step(config),
     ]
     if config.train is not None:
         steps.append(steps_tokens.train_step(config))
@@ -77,11 +82,12 @@ def run_line(config: RunConfig, *, base_dir: str, until: str | None = None, dry_
         for step in steps:
             context.perform(step)
             if step.name == until:
-                say(f"stopped after {until}, as asked")
-                return context
-        write_ledger_and_report(context)
+                break
     finally:
         context.stop_spark()
+    write_run_record(context)  # again: the workers' hashes of the inputs are known now
+    with stage_progress("report") as progress:
+        progress.update(note=write_report(context.output))
     return context
 
 
@@ -96,8 +102,3 @@ def describe(context: RunContext, steps: Sequence[Step]) -> None:
     for step in steps:
         state = "finished" if context.is_finished(step) else "to do"
         say(f"{step.name:<18}  {state:<8}  {', '.join(step.folders)}")
-
-
-_SHOWN_UNITS = 20
-
-__all__ = ["InputUnit", "describe", "line_of", "prepare", "run_line"]

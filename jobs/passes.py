@@ -2,8 +2,8 @@
 
 Pass 1 (``extract_unit``) reads an input file, runs the fused row stages, and writes ``documents/``, ``signals/``
 and ``quarantine/``. ``decide_unit`` looks at the signals' numbers alone. Pass 2 (``redact_unit``) reads the documents
-of the keep-list and writes ``corpus/``; ``tokenize_unit`` reads that and writes token sequences. Between the passes only
-ids, numbers and hashes move (``jobs/between.py``).
+of the keep-list and writes ``corpus/``; ``tokenize_unit`` reads that and writes token sequences. Between the passes
+only ids, numbers and hashes move (``jobs/between.py``).
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ from pipeline.part_writer import read_part
 from pipeline.runner import ProcessFunction, UnitReport
 from pipeline.schema import (
     CORPUS,
-    DOCUMENT,
     ENDED,
     HOST,
     LANGUAGE,
     LOCATION,
     PAGE,
-    QUARANTINE,
     RECORD_IDENTITY,
 )
 from pipeline.stage import BatchFunction, Stage, fuse, with_columns
@@ -174,6 +172,3 @@ def _token_totals(table: pa.Table) -> Iterator[tuple[str, int, int]]:
     for row in totals.to_pylist():
         yield row["split"], row["num_tokens_sum"], row["num_tokens_count"]
 
-
-DOCUMENT_OUTPUT = DOCUMENT
-QUARANTINE_OUTPUT = QUARANTINE

@@ -71,16 +71,20 @@ class RunContext:
     def upstream_of(self, step: Step) -> dict[str, str]:
         return {"inputs": self.inputs_fingerprint, **{name: self.fingerprints[name] for name in step.upstream}}
 
+    def is_finished(self, step: Step) -> bool:
+        """Whether all folders of a step are committed under the fingerprint expected now; steps go in order."""
+        self.steps[step.name] = step
+        expected = fingerprint_of(step.identities, self.upstream_of(step))
+        self.fingerprints[step.name] = expected
+        return all(finished(self.folder(name), expected) is not None for name in step.folders)
+
     def perform(self, step: Step) -> bool:
         """Run a step, or skip it because its folders are finished.
 
         Returns:
             Whether it ran.
         """
-        self.steps[step.name] = step
-        expected = fingerprint_of(step.identities, self.upstream_of(step))
-        self.fingerprints[step.name] = expected
-        if all(finished(self.folder(name), expected) for name in step.folders):
+        if self.is_finished(step):
             say(f"{step.name:<18}  skipped: finished before, nothing it depends on has changed")
             return False
         for name in step.folders:

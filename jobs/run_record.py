@@ -29,7 +29,7 @@ _PACKAGES = (
 
 
 def write_run_record(context: RunContext) -> None:
-    """Write ``run.json``: resolved config and fingerprint, inputs with sizes (and hashes, once read), versions, seed."""
+    """Write ``run.json``: resolved config and fingerprint, inputs (with hashes, once read), versions, seed."""
     record: dict[str, Any] = {
         "config": resolved_config(context),
         "config_fingerprint": fingerprint(resolved_config(context)),

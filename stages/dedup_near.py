@@ -126,9 +126,9 @@ def _with_similarity(pairs: DataFrame, ranked: DataFrame) -> DataFrame:
     own = ranked.select("doc_id", F.col("signature").alias("own_signature"))
     kept = ranked.select(F.col("doc_id").alias("kept_doc_id"), F.col("signature").alias("kept_signature"))
     both = pairs.join(own, on="doc_id", how="inner").join(kept, on="kept_doc_id", how="inner")
-    columns = [*pairs.columns, "similarity"]
+    ordered = both.select(*pairs.columns, "own_signature", "kept_signature")  # mapInArrow takes columns by position
     fields = [*(f"{name} string" for name in pairs.columns), "similarity double"]
-    return both.mapInArrow(_estimate, ", ".join(fields)).select(*columns)
+    return ordered.mapInArrow(_estimate, ", ".join(fields))
 
 
 def _estimate(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

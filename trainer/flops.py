@@ -46,7 +46,9 @@ def flops_per_token(config: ModelConfig, vocab_size: int) -> int:
     return 6 * weights + 12 * config.num_layers * config.hidden_size * config.context_tokens
 
 
-def model_flops_utilization(tokens_per_second: float, flops_per_token_: int, device_name: str, dtype: str) -> float | None:
+def model_flops_utilization(
+    tokens_per_second: float, flops_per_token_: int, device_name: str, dtype: str
+) -> float | None:
     """MFU between 0 and 1; None where the peak of ``device_name`` is not known (every CPU)."""
     for (part, type_name), peak in PEAK_FLOPS_PER_SECOND.items():
         if part in device_name and type_name == dtype:

@@ -43,9 +43,7 @@ class Attention(nn.Module):
         batch, length, width = hidden.shape
         heads = self.query_key_value(hidden).view(batch, length, 3, self.num_heads, width // self.num_heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (batch, head, position, head width)
-        mixed = F.scaled_dot_product_attention(
-            rotate(query, *rotation), rotate(key, *rotation), value, is_causal=True
-        )
+        mixed = F.scaled_dot_product_attention(rotate(query, *rotation), rotate(key, *rotation), value, is_causal=True)
         return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
@@ -95,6 +93,8 @@ class Decoder(nn.Module):
         self.unembedding = nn.Linear(config.hidden_size, vocab_size, bias=False)
         if config.tie_embeddings:
             self.unembedding.weight = self.embedding.weight
+        self.cosine: Tensor
+        self.sine: Tensor
         cosine, sine = rotation_table(config)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
@@ -135,9 +135,7 @@ class Decoder(nn.Module):
         0 where the target is ``IGNORED_TARGET``.
         """
         logits = self(tokens).float()
-        losses = F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED_TARGET, reduction="none"
-        )
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED_TARGET, reduction="none")
         return losses.view(targets.shape)
 
 

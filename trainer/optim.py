@@ -20,7 +20,8 @@ from trainer.model import Decoder
 
 def build_optimizer(model: Decoder, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW over ``model`` in two groups: with weight decay, and without."""
-    decayed, free = [], []
+    decayed: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         in_block_matrix = parameter.ndim == 2 and name.startswith("blocks.")
         (decayed if in_block_matrix else free).append(parameter)

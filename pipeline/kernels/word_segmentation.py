@@ -207,8 +207,8 @@ def _suffix_chars(codes, flags, first, last, special_keys, special_actions):  # 
         return 1  # "10+", "10€"
     for length in range(min(_MAX_UNIT_CHARS, last - first - 1), 0, -1):
         if _is_digit(codes, last - length - 1):
-            action = special_action(codes, last - length, last, special_keys, special_actions)
-            return length if action == UNIT else 0
+            if special_action(codes, last - length, last, special_keys, special_actions) == UNIT:
+                return length
     return 0
 
 

@@ -8,33 +8,26 @@ The members are split here and not by the WARC library, because fastwarc stops a
 without an error at an empty member and at one that is cut off in its first bytes: what follows would be lost in
 silence. Splitting costs one pass of zlib or zstd, which fastwarc would make too.
 
-Memory: one read (1 MiB) of the file plus what one slice of compressed input decompresses to. The slice is 64 KiB for
-gzip (at most 66 MB, as deflate expands 1,032-fold at most) and lz4, and 8 KiB for zstd. An lz4 frame is held whole, up
-to 256 MiB. Slices are cut relative to the start of a member, so that what can be read of a damaged member does not
-depend on where reading began.
+Memory: one read (1 MiB) of the file plus what one slice of compressed input decompresses to. Slices are cut relative to
+the start of a member, so that what can be read of a damaged member does not depend on where reading began.
 
-Source: RFC 1952 (gzip), RFC 8878 (zstd), the lz4 frame format 1.6, and the WARC-zstd draft of the IIPC (dictionary in
-a skippable frame 0x184D2A5D at the head of the file).
+Source: the WARC-zstd draft of the IIPC for dictionaries (a skippable frame 0x184D2A5D at the head of the file).
 """
 
 from __future__ import annotations
 
-import io
 import re
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO
 
 import zstandard
-from fastwarc.stream_io import Lz4Reader
+
+from pipeline.archive.compression import COMPRESSIONS, DECODEDECODE_ERRORS, Compression, zstd_decoder
 
 READ_BYTES = 1 << 20
 _SALVAGE_STEP_BYTES = 64
-_PROBE_BYTES = 4096
-_MAX_LZ4_FRAME_BYTES = 1 << 28
 _MAX_DICTIONARY_BYTES = 1 << 26
-_MAX_ZSTD_WINDOW_BYTES = 1 << 27
 _ZSTD_DICTIONARY_FRAME = b"\x5d\x2a\x4d\x18"
 _SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 
@@ -70,91 +63,6 @@ class Damage:
     message: str
 
 
-class _Decoder(Protocol):
-    """The push interface that zlib and zstandard share."""
-
-    eof: bool
-    unused_data: bytes
-
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
-class DecompressionError(ValueError):
-    """An lz4 frame or a zstd dictionary that cannot be decoded."""
-
-
-_ERRORS = (zlib.error, zstandard.ZstdError, DecompressionError, OSError)
-
-
-@dataclass(frozen=True)
-class _Compression:
-    name: str
-    magic: re.Pattern[bytes]  # matches where a member may start
-    slice_bytes: int
-    decoder: Callable[[bytes | None], Any]  # zstd dictionary -> _Decoder
-
-
-def _gzip_decoder(_: bytes | None) -> _Decoder:
-    return zlib.decompressobj(wbits=31)
-
-
-def _zstd_decoder(dictionary: bytes | None) -> Any:
-    trained = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
-    decompressor = zstandard.ZstdDecompressor(dict_data=trained, max_window_size=_MAX_ZSTD_WINDOW_BYTES)
-    return decompressor.decompressobj(read_across_frames=False)
-
-
-class _Lz4Decoder:
-    """Collects one lz4 frame by walking its block sizes, then decodes it with fastwarc."""
-
-    def __init__(self) -> None:
-        self.eof = False
-        self.unused_data = b""
-        self._frame = bytearray()
-        self._next_block: int | None = None  # position of the next block's size; None before the header is complete
-
-    def decompress(self, data: bytes, /) -> bytes:
-        self._frame += data
-        end = self._frame_end()
-        if end is None:
-            if len(self._frame) > _MAX_LZ4_FRAME_BYTES:
-                raise DecompressionError(f"lz4 frame longer than {_MAX_LZ4_FRAME_BYTES} bytes")
-            return b""
-        self.eof = True
-        self.unused_data = bytes(self._frame[end:])
-        decoded = Lz4Reader(io.BytesIO(bytes(self._frame[:end]))).read()
-        self._frame.clear()
-        return decoded
-
-    def _frame_end(self) -> int | None:
-        """Position after the frame's last byte, ``None`` while it is incomplete."""
-        frame = self._frame
-        if self._next_block is None:
-            if len(frame) < 7:
-                return None
-            flags = frame[4]
-            self._next_block = 7 + (8 if flags & 0x08 else 0) + (4 if flags & 0x01 else 0)
-        flags = frame[4]
-        while self._next_block + 4 <= len(frame):
-            size = int.from_bytes(frame[self._next_block : self._next_block + 4], "little")
-            if size == 0:
-                end = self._next_block + 4 + (4 if flags & 0x04 else 0)
-                return end if end <= len(frame) else None
-            self._next_block += 4 + (size & 0x7FFFFFFF) + (4 if flags & 0x10 else 0)
-        return None
-
-
-def _lz4_decoder(_: bytes | None) -> _Decoder:
-    return _Lz4Decoder()
-
-
-_COMPRESSIONS = (
-    _Compression("gzip", re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), 1 << 16, _gzip_decoder),
-    _Compression("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL), 1 << 13, _zstd_decoder),
-    _Compression("lz4", re.compile(rb"\x04\x22\x4d\x18", re.DOTALL), 1 << 16, _lz4_decoder),
-)
-
-
 class _Window:
     """A forward cursor over a file, with look-ahead."""
 
@@ -184,11 +92,6 @@ class _Window:
         self._buffer, self._at, self.offset = b"", 0, offset
 
 
-def compression_of(head: bytes) -> str | None:
-    """``gzip``, ``zstd`` or ``lz4`` by the first 4 bytes of a file, ``None`` if it is not compressed by one of them."""
-    return next((known.name for known in _COMPRESSIONS if known.magic.match(head)), None)
-
-
 def iter_spans(stream: IO[bytes], starts_record: Callable[[bytes], bool]) -> Iterator[Span | Damage]:
     """Decompress ``stream`` (gzip, zstd, lz4 by their magic bytes, otherwise as it is).
 
@@ -204,8 +107,7 @@ def iter_spans(stream: IO[bytes], starts_record: Callable[[bytes], bool]) -> Ite
         OSError: if the file itself cannot be read.
     """
     window = _Window(stream)
-    head = window.peek(4)
-    compression = next((known for known in _COMPRESSIONS if known.magic.match(head)), None)
+    compression = compression_of(window.peek(4))
     if compression is None:
         yield from _plain_spans(window)
         return
@@ -230,13 +132,13 @@ def _plain_spans(window: _Window) -> Iterator[Span]:
         yield Span(data, None, False)
 
 
-def _garbage(start: int, magic: bytes, compression: _Compression) -> Damage:
+def _garbage(start: int, magic: bytes, compression: Compression) -> Damage:
     return Damage(start, "GarbageBetweenMembers", f"found bytes {magic.hex(' ')}, expected a {compression.name} member")
 
 
 def _member_spans(
-    window: _Window, compression: _Compression, dictionary: bytes | None
-) -> Iterator[Span]:  # returns Damage | None to ``yield from``
+    window: _Window, compression: Compression, dictionary: bytes | None
+) -> Generator[Span, None, Damage | None]:
     """Spans of the member at the cursor; the generator's value is the damage met, and the cursor is behind it."""
     start = window.offset
     decoder = compression.decoder(dictionary)
@@ -248,7 +150,7 @@ def _member_spans(
             return Damage(start, "TruncatedMember", found)
         try:
             decoded = decoder.decompress(data)
-        except _ERRORS as error:
+        except DECODE_ERRORS as error:
             if window.offset == start and (salvaged := _salvage(data, compression, dictionary)):
                 yield Span(salvaged, start, True)
             message = f"{compression.name} member cannot be decompressed ({error}), expected intact data"
@@ -260,14 +162,16 @@ def _member_spans(
     return None
 
 
-def _salvage(data: bytes, compression: _Compression, dictionary: bytes | None) -> bytes:
+def _salvage(data: bytes, compression: Compression, dictionary: bytes | None) -> bytes:
     """What decompresses before the damage: enough, as a rule, to say which record was hit."""
     decoder = compression.decoder(dictionary)
     decoded = bytearray()
     for at in range(0, len(data), _SALVAGE_STEP_BYTES):
         try:
             decoded += decoder.decompress(data[at : at + _SALVAGE_STEP_BYTES])
-        except _ERRORS:
+        except DECODE_ERRORS:
+            break
+        if decoder.eof:
             break
     return bytes(decoded)
 
@@ -295,7 +199,7 @@ def _skip_frame(window: _Window, dictionary: bytes | None, *, is_first: bool) ->
         return None, dictionary
     if content.startswith(b"\x28\xb5\x2f\xfd"):
         try:
-            return None, _zstd_decoder(None).decompress(bytes(content))
+            return None, zstd_decoder(None).decompress(bytes(content))
         except zstandard.ZstdError as error:
             message = f"zstd dictionary cannot be decompressed ({error}), expected a zstd frame"
             return Damage(start, "CorruptMember", message), dictionary
@@ -305,7 +209,7 @@ def _skip_frame(window: _Window, dictionary: bytes | None, *, is_first: bool) ->
 def _resynchronise(
     window: _Window,
     start: int,
-    compression: _Compression,
+    compression: Compression,
     dictionary: bytes | None,
     starts_record: Callable[[bytes], bool],
 ) -> None:
@@ -313,7 +217,7 @@ def _resynchronise(
     window.rewind(start)
     while len(data := window.peek(READ_BYTES)) >= 4:
         for match in compression.magic.finditer(data):
-            candidate = window.peek(match.start() + _PROBE_BYTES)[match.start() :]
+            candidate = window.peek(match.start() + compression.probe_bytes)[match.start() :]
             if starts_record(_salvage(candidate, compression, dictionary)):
                 window.advance(match.start())
                 return

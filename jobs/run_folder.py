@@ -1,0 +1,156 @@
+"""Read a finished or half-finished run without Spark: its record, its ledger, its tables by column and row filter.
+
+Tables are read through ``pyarrow.dataset``: only the files that a folder's manifest names, only the columns asked for,
+only the row groups that a filter cannot rule out. So a question about one document costs a scan of the id column and one
+row group of text, whatever the size of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ValidationError
+
+from filters.registry import FiltersConfig, enabled_filters
+from filters.rule import Filter, Rule
+from pipeline import storage
+from pipeline.config import parse
+from pipeline.errors import ConfigError, ShardError
+from pipeline.ledger import Ledger
+from pipeline.manifest import MANIFEST_NAME, Manifest, read_manifest
+
+STAGES_BEFORE_RULES = ("read_warc", "read_table", "filter_url", "extract_text")
+STAGES_AFTER_RULES = ("dedup_exact", "dedup_near", "sample_mixture")
+
+
+@dataclass(frozen=True)
+class RuleInForce:
+    """A rule of an enabled filter, with its threshold."""
+
+    filter_name: str
+    rule: Rule
+    threshold: float
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        location: path or URL of the folder that holds ``run.json``.
+    """
+
+    location: str
+
+    def path(self, *parts: str) -> str:
+        return storage.join(self.location, *parts)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """``run.json``.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        if not storage.exists(self.path("run.json")):
+            raise ConfigError(
+                f"no run.json in {self.location}; expected the output folder of `chaffinch run`; name that folder"
+            )
+        record: dict[str, Any] = storage.read_json(self.path("run.json"))
+        return record
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """``ledger.json``; None if the run has not come so far.
+
+        Raises:
+            ShardError: if it does not parse.
+        """
+        location = self.path("ledger.json")
+        if not storage.exists(location):
+            return None
+        try:
+            return Ledger.model_validate(storage.read_json(location))
+        except (ValidationError, ValueError) as error:
+            raise ShardError(f"{location} does not parse ({error}); delete it and run again") from None
+
+    @cached_property
+    def filters(self) -> list[tuple[Filter, BaseModel]]:
+        """The enabled filters with their thresholds, in the order in which they judge."""
+        config = parse(self.record["config"]["filters"], FiltersConfig, where=self.path("run.json"))
+        return list(enabled_filters(config))
+
+    @property
+    def rules(self) -> list[RuleInForce]:
+        """Every rule that is on, in the order in which they judge."""
+        return [
+            RuleInForce(filter_.name, rule, float(threshold))
+            for filter_, config in self.filters
+            for rule in filter_.rules
+            if (threshold := getattr(config, rule.threshold)) is not None
+        ]
+
+    @property
+    def stage_order(self) -> list[str]:
+        """Names of all that can end a record, in the order in which a record meets them."""
+        return [*STAGES_BEFORE_RULES, *(filter_.name for filter_, _ in self.filters), *STAGES_AFTER_RULES]
+
+    def is_finished(self, folder: str) -> bool:
+        """Whether ``folder`` is committed."""
+        return storage.exists(self.path(folder, MANIFEST_NAME))
+
+    def manifest(self, folder: str) -> Manifest:
+        return read_manifest(self.path(folder))
+
+    def dataset(self, folder: str) -> ds.Dataset:
+        """The committed Parquet files of ``folder``; ``lang=…`` in a path becomes the column ``lang``."""
+        base = self.path(folder)
+        names = [entry.path for entry in self.manifest(folder).files if entry.path.endswith(".parquet")]
+        if not names:
+            return ds.dataset(pa.table({}))
+        filesystem, inner = storage.resolve(base)
+        partitioning = ds.partitioning(pa.schema([("lang", pa.string())]), flavor="hive") if "=" in names[0] else None
+        return ds.dataset(
+            [f"{inner}/{name}" for name in names],
+            filesystem=filesystem,
+            format="parquet",
+            partitioning=partitioning,
+            partition_base_dir=inner if partitioning is not None else None,
+        )
+
+    def rows(self, folder: str, columns: Sequence[str], where: ds.Expression | None = None) -> pa.Table:
+        """Some columns of the rows that satisfy ``where``; no rows if the folder is empty or not finished."""
+        if not self.is_finished(folder):
+            return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
+        dataset = self.dataset(folder)
+        if not dataset.schema.names:
+            return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
+        return dataset.to_table(columns=list(columns), filter=where)
+
+    def row_at(self, path: str, index: int, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """Row ``index`` of the Parquet file ``path`` (relative to the run); reads the one row group it lies in.
+
+        Raises:
+            ShardError: if the file has no such row.
+        """
+        filesystem, inner = storage.resolve(self.path(path))
+        with pq.ParquetFile(inner, filesystem=filesystem) as file:
+            start = 0
+            for group in range(file.num_row_groups):
+                num_rows = file.metadata.row_group(group).num_rows
+                if index < start + num_rows:
+                    row: dict[str, Any] = file.read_row_group(group, columns=columns).slice(index - start, 1).to_pylist()[0]
+                    return row
+                start += num_rows
+        raise ShardError(f"{self.path(path)} has {start} rows; another table points at row {index}; run again")
+
+    def column_of(self, path: str, column: str) -> pa.ChunkedArray:
+        """One column of the Parquet file ``path`` (relative to the run)."""
+        filesystem, inner = storage.resolve(self.path(path))
+        return pq.read_table(inner, columns=[column], filesystem=filesystem).column(column)

@@ -1,0 +1,130 @@
+"""What gzip, zstd and lz4 archives are made of: magic bytes, decoders, and how much one step may decompress to.
+
+Every decoder has the push interface of ``zlib.decompressobj``: ``decompress(data)``, ``eof``, ``unused_data``. It
+decodes one member (gzip member, zstd or lz4 frame) and hands back what follows it.
+
+The slice of compressed input that is decompressed in one step bounds memory: 64 KiB for gzip (deflate expands at most
+1,032-fold: 66 MB) and lz4 (255-fold), 8 KiB for zstd, whose blocks of 4 bytes may stand for 128 KiB. An lz4 frame is
+held whole, up to 256 MiB, because neither fastwarc nor pyarrow says where in its input a frame ended.
+
+Source: RFC 1952 (gzip), RFC 8878 (zstd), the lz4 frame format 1.6.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import zstandard
+from fastwarc.stream_io import Lz4Reader
+
+_MAX_LZ4_FRAME_BYTES = 1 << 28
+_MAX_ZSTD_WINDOW_BYTES = 1 << 27
+
+
+class Decoder(Protocol):
+    """The push interface that zlib and zstandard share."""
+
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class DecompressionError(ValueError):
+    """An lz4 frame or a zstd dictionary that cannot be decoded."""
+
+
+DECODE_ERRORS = (zlib.error, zstandard.ZstdError, DecompressionError, OSError)
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One compression format.
+
+    Args:
+        name: ``gzip``, ``zstd`` or ``lz4``.
+        magic: matches where a member may start.
+        slice_bytes: compressed bytes to decompress in one step.
+        probe_bytes: compressed bytes within which the first decompressed ones come out.
+        decoder: makes the decoder of one member; the argument is the zstd dictionary of the file, if it has one.
+    """
+
+    name: str
+    magic: re.Pattern[bytes]
+    slice_bytes: int
+    probe_bytes: int
+    decoder: Callable[[bytes | None], Any]
+
+
+def _gzip_decoder(_: bytes | None) -> Decoder:
+    return zlib.decompressobj(wbits=31)
+
+
+def zstd_decoder(dictionary: bytes | None) -> Any:
+    """A ``Decoder`` of one zstd frame; refuses windows above 128 MiB, as the zstd command line does."""
+    trained = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+    decompressor = zstandard.ZstdDecompressor(dict_data=trained, max_window_size=_MAX_ZSTD_WINDOW_BYTES)
+    return decompressor.decompressobj(read_across_frames=False)
+
+
+class _Lz4Decoder:
+    """Collects one lz4 frame by walking its block sizes, then decodes it with fastwarc."""
+
+    def __init__(self) -> None:
+        self.eof = False
+        self.unused_data = b""
+        self._frame = bytearray()
+        self._next_block: int | None = None  # position of the next block's size; None before the header is complete
+
+    def decompress(self, data: bytes, /) -> bytes:
+        self._frame += data
+        end = self._frame_end()
+        if end is None:
+            if len(self._frame) > _MAX_LZ4_FRAME_BYTES:
+                raise DecompressionError(f"lz4 frame longer than {_MAX_LZ4_FRAME_BYTES} bytes")
+            return b""
+        self.eof = True
+        self.unused_data = bytes(self._frame[end:])
+        decoded = Lz4Reader(io.BytesIO(bytes(self._frame[:end]))).read()
+        self._frame.clear()
+        return decoded
+
+    def _frame_end(self) -> int | None:
+        """Position after the frame's last byte, ``None`` while it is incomplete."""
+        frame = self._frame
+        if self._next_block is None:
+            if len(frame) < 7:
+                return None
+            flags = frame[4]
+            self._next_block = 7 + (8 if flags & 0x08 else 0) + (4 if flags & 0x01 else 0)
+        flags = frame[4]
+        while self._next_block + 4 <= len(frame):
+            size = int.from_bytes(frame[self._next_block : self._next_block + 4], "little")
+            if size == 0:
+                end = self._next_block + 4 + (4 if flags & 0x04 else 0)
+                return end if end <= len(frame) else None
+            self._next_block += 4 + (size & 0x7FFFFFFF) + (4 if flags & 0x10 else 0)
+        return None
+
+
+def _lz4_decoder(_: bytes | None) -> Decoder:
+    return _Lz4Decoder()
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """The compression whose magic bytes ``head`` (4 bytes or more) starts with."""
+    return next((known for known in COMPRESSIONS if known.magic.match(head)), None)
+
+
+COMPRESSIONS = (
+    Compression("gzip", re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), 1 << 16, 1 << 12, _gzip_decoder),
+    Compression(
+        "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL), 1 << 13, 1 << 18, zstd_decoder
+    ),
+    Compression("lz4", re.compile(rb"\x04\x22\x4d\x18", re.DOTALL), 1 << 16, 1 << 22, _lz4_decoder),
+)

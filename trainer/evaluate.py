@@ -1,0 +1,260 @@
+"""Held-out bits per byte, overall, per language and per domain.
+
+Convention: bits per byte = sum of -log2 p(token) over the tokens of the scored documents, the end-of-text token of
+each included, divided by the UTF-8 bytes of their texts. The end-of-text token costs bits but has no bytes: a model
+pays for saying where a text ends. Bytes do not depend on the tokenizer, so vocabularies compare.
+
+Each document is scored from its own start, after an end-of-text token, as it stood in training: no document profits
+from its neighbour. A document longer than the context is scored in windows that overlap: each window after the first
+scores ``stride_tokens`` new tokens, given at least context - stride tokens before them. Every token of every document
+chosen is scored exactly once. Cost: context / stride forward passes per token of a long document.
+
+With ``max_tokens`` a part of the documents is scored, whole: from each language of each shard its share, in the
+order of a hash of the document's id, so that the choice does not depend on how shards were written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from pipeline import storage
+from pipeline.errors import ShardError
+from pipeline.hashing import hash_keys
+from pipeline.token_shard import ShardManifest, ShardReader, read_docs
+from trainer.config import TrainConfig
+from trainer.data import IGNORED_TARGET, open_shard, open_shards
+from trainer.device import choose_device, compute_threads, forward_tokens, mixed_precision
+from trainer.model import Decoder
+from trainer.training_run import load_own_checkpoint, load_weights, run_identity
+from trainer.unigram import unigram_nats
+
+
+class Score(BaseModel):
+    """Bits per byte of one set of documents, of the model and of the unigram baseline."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bits_per_byte: float
+    unigram_bits_per_byte: float
+    bits_per_token: float
+    tokens: int  # end-of-text tokens included
+    bytes: int  # UTF-8 bytes of text
+    documents: int
+
+
+class Evaluation(BaseModel):
+    """``evaluation.json``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int  # of the checkpoint
+    overall: Score
+    per_language: dict[str, Score]
+    per_domain: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class _Document:
+    reader: ShardReader
+    index: int
+    lang: str
+    domain: str
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Positions ``start`` … ``end`` - 1 of a document go in; the targets from ``scored_from`` on count."""
+
+    document: int
+    start: int
+    scored_from: int
+    end: int
+
+
+def evaluate(
+    config: TrainConfig, shards: str, output: str, *, on_progress: Callable[[int, int], None] | None = None
+) -> Evaluation:
+    """Score the last checkpoint of ``output`` on the validation shards, and write ``evaluation.json`` there.
+
+    Args:
+        config: as it was trained with.
+        shards: the shards it was trained on.
+        output: as given to ``train``.
+        on_progress: called with windows scored and windows in all.
+
+    Raises:
+        ShardError: if there is no checkpoint, no validation document, or a file is damaged.
+        ConfigError: if the checkpoint is of another run.
+    """
+    manifest = open_shards(shards)
+    checkpoint = load_own_checkpoint(output, run_identity(config, manifest))
+    if checkpoint is None:
+        raise ShardError(f"no checkpoint in {output}/checkpoint; expected step-*.npz; train first")
+    device = choose_device(config.device)
+    model = Decoder(config.model, manifest.vocab_size, seed=config.seed).to(device)
+    load_weights(model, checkpoint)
+    documents = _choose(_documents(shards, manifest), config.evaluation.max_tokens)
+    if not documents:
+        raise ShardError(f"{shards} has no validation document; expected shards of split 'validation'; hold some out")
+    with compute_threads(config.num_threads):
+        nats = score_documents(model, documents_tokens(documents), manifest.eos_token_id, config, on_progress)
+    unigram = unigram_nats(shards, manifest)
+    baseline = np.array([unigram[document.reader[document.index]].sum() for document in documents])
+    evaluation = _evaluation(checkpoint.step, documents, nats, baseline)
+    storage.write_json(storage.join(output, "evaluation.json"), evaluation.model_dump(mode="json"))
+    return evaluation
+
+
+def documents_tokens(documents: list[_Document]) -> list[np.ndarray]:
+    """Token ids of each document, views of shape (num_tokens,)."""
+    return [document.reader[document.index] for document in documents]
+
+
+def _documents(shards: str, manifest: ShardManifest) -> list[_Document]:
+    """Every validation document, in an order that depends on ids alone."""
+    keyed = []
+    for entry in manifest.of_split("validation"):
+        reader = open_shard(shards, entry.name, manifest)
+        rows = read_docs(reader.prefix)
+        if rows["num_tokens"].to_pylist() != reader.lengths.tolist():
+            raise ShardError(f"{reader.prefix}.docs.parquet does not list the sequences of its shard; write them again")
+        keys = hash_keys(manifest.seed, "evaluation", rows["doc_id"].to_pylist())
+        columns = (rows[name].to_pylist() for name in ("doc_id", "lang", "domain", "num_bytes"))
+        for index, (doc_id, lang, domain, num_bytes) in enumerate(zip(*columns, strict=True)):
+            keyed.append((int(keys[index]), doc_id, _Document(reader, index, lang, domain, num_bytes)))
+    return [document for _, _, document in sorted(keyed, key=lambda item: item[:2])]
+
+
+def _choose(documents: list[_Document], max_tokens: int | None) -> list[_Document]:
+    """The first documents of each language and domain, up to their share of ``max_tokens`` and at least one."""
+    num_tokens = sum(int(document.reader.lengths[document.index]) for document in documents)
+    if max_tokens is None or num_tokens <= max_tokens:
+        return documents
+    in_stratum: dict[tuple[str, str], int] = {}
+    for document in documents:
+        stratum = (document.lang, document.domain)
+        in_stratum[stratum] = in_stratum.get(stratum, 0) + int(document.reader.lengths[document.index])
+    taken = dict.fromkeys(in_stratum, 0)
+    chosen = []
+    for document in documents:
+        stratum = (document.lang, document.domain)
+        length = int(document.reader.lengths[document.index])
+        if taken[stratum] == 0 or (taken[stratum] + length) * num_tokens <= max_tokens * in_stratum[stratum]:
+            taken[stratum] += length
+            chosen.append(document)
+    return chosen
+
+
+def windows_of(num_tokens: int, context_tokens: int, stride_tokens: int) -> Iterator[tuple[int, int, int]]:
+    """(start, scored_from, end) of each window over a document; the scored ranges cover it without overlap."""
+    scored_from, end = 0, min(context_tokens, num_tokens)
+    while scored_from < num_tokens:
+        yield max(0, end - context_tokens), scored_from, end
+        scored_from, end = end, min(end + stride_tokens, num_tokens)
+
+
+@torch.inference_mode()
+def score_documents(
+    model: Decoder,
+    documents: list[np.ndarray],
+    eos_token_id: int,
+    config: TrainConfig,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Sum of -ln p over the tokens of each document.
+
+    Args:
+        model: on the device to use.
+        documents: token ids, each of shape (num_tokens,).
+        eos_token_id: stands before each document.
+        config: context, stride, precision and tokens per forward pass.
+        on_progress: called with windows scored and windows in all.
+
+    Returns:
+        Nats, float64 of shape (num_documents,).
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    context = config.model.context_tokens
+    stride = config.evaluation.stride(context)
+    windows = [
+        _Window(number, *bounds)
+        for number, tokens in enumerate(documents)
+        for bounds in windows_of(len(tokens), context, stride)
+    ]
+    windows.sort(key=lambda window: (window.end - window.start, window.document, window.start))
+    nats = np.zeros(len(documents))
+    done = 0
+    for batch in _batches(windows, forward_tokens(config, device)):
+        inputs, targets = _pad(batch, documents, eos_token_id)
+        with mixed_precision(config, device):
+            losses = model.negative_log_likelihood(
+                torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
+            )
+        np.add.at(nats, [window.document for window in batch], losses.double().sum(dim=1).cpu().numpy())
+        done += len(batch)
+        if on_progress is not None:
+            on_progress(done, len(windows))
+    return nats
+
+
+def _batches(windows: list[_Window], max_tokens: int) -> Iterator[list[_Window]]:
+    """Neighbours in a list sorted by length, at most ``max_tokens`` positions with padding."""
+    batch: list[_Window] = []
+    for window in windows:
+        if batch and (len(batch) + 1) * (window.end - window.start) > max_tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
+def _pad(batch: list[_Window], documents: list[np.ndarray], eos_token_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets, int64 of shape (windows, longest); padding on the right is invisible to causal attention."""
+    longest = max(window.end - window.start for window in batch)
+    inputs = np.full((len(batch), longest), eos_token_id, dtype=np.int64)
+    targets = np.full((len(batch), longest), IGNORED_TARGET, dtype=np.int64)
+    for row, window in enumerate(batch):
+        tokens = documents[window.document]
+        before = tokens[max(0, window.start - 1) : window.end - 1]
+        inputs[row, window.end - window.start - len(before) : window.end - window.start] = before
+        targets[row, window.scored_from - window.start : window.end - window.start] = tokens[
+            window.scored_from : window.end
+        ]
+    return inputs, targets
+
+
+def _evaluation(step: int, documents: list[_Document], nats: np.ndarray, baseline: np.ndarray) -> Evaluation:
+    def score(members: list[int]) -> Score:
+        num_bytes = sum(documents[i].num_bytes for i in members)
+        num_tokens = sum(int(documents[i].reader.lengths[documents[i].index]) for i in members)
+        bits, unigram_bits = (float(values[members].sum()) / math.log(2) for values in (nats, baseline))
+        return Score(
+            bits_per_byte=bits / num_bytes,
+            unigram_bits_per_byte=unigram_bits / num_bytes,
+            bits_per_token=bits / num_tokens,
+            tokens=num_tokens,
+            bytes=num_bytes,
+            documents=len(members),
+        )
+
+    def by(key: Callable[[_Document], str]) -> dict[str, Score]:
+        groups: dict[str, list[int]] = {}
+        for number, document in enumerate(documents):
+            groups.setdefault(key(document), []).append(number)
+        return {name: score(groups[name]) for name in sorted(groups)}
+
+    return Evaluation(
+        step=step,
+        overall=score(list(range(len(documents)))),
+        per_language=by(lambda document: document.lang),
+        per_domain=by(lambda document: document.domain),
+    )
