@@ -9,11 +9,8 @@ entity's recogniser. That changes no result:
 * no recogniser's pattern can match a line feed, and to all of their lookarounds a line feed looks like the end of
   the text, so a line on its own gives what it gives inside its document.
 
-A line longer than ``MAX_WINDOW_CHARS`` is cut, so that one line of megabytes costs time in proportion to its length
-although e-mail and phone patterns are quadratic in the worst case. The cut is made at white space with
-``_CLEARANCE_CHARS`` characters without digit or ``@`` on both sides, which no entity contains; where there is none
-(a table of numbers, a blob without spaces) at the last blank, else between two characters, and an entity that lies
-across such a cut may be missed.
+Long lines are cut where no entity can lie (``filters/line_windows.py``), so that a line of megabytes costs time in
+proportion to its length although e-mail and phone patterns are quadratic in the worst case.
 
 Presidio's context words (a score raised by "phone" near a number) are not used: they need lemmas, hence a model, and
 on the gold documents they changed no verdict at the default ``min_score``. ``AnalyzerEngine`` on a blank pipeline is
@@ -29,9 +26,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import phonenumbers
 import tldextract
@@ -49,13 +45,10 @@ from presidio_anonymizer import RecognizerResult as AnonymizerInput
 from presidio_anonymizer.entities import ConflictResolutionStrategy, OperatorConfig
 from pydantic import Field, model_validator
 
+from filters.line_windows import gated_windows
 from pipeline.config import Config
 
 Entity = Literal["EMAIL_ADDRESS", "IP_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "PHONE_NUMBER", "US_SSN"]
-
-MAX_WINDOW_CHARS = 4096
-_CLEARANCE_CHARS = 40
-_SAFE_CUT = re.compile(rf"(?<=[^\d@\n]{{{_CLEARANCE_CHARS}}})\s(?=[^\d@\n]{{{_CLEARANCE_CHARS}}})")
 
 _PHONE_PUNCTUATION = (
     "-x\u2010-\u2015\u2212\u30fc\uff0d-\uff0f \u00a0\u00ad\u200b\u2060\u3000()\uff08\uff09\uff3b\uff3d.\\[\\]/~"
@@ -73,6 +66,8 @@ _GATES = {
     "IBAN_CODE": re.compile(r"[A-Z]{2}[0-9]{2}[ -]?[A-Z0-9]{4}"),
     "US_SSN": re.compile(r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}"),
 }
+
+_NO_NLP: Any = None  # pattern recognisers look at text alone
 
 _EXAMPLES = {  # addresses and numbers reserved for documentation, which belong to nobody
     "EMAIL_ADDRESS": "email@example.com",
@@ -155,11 +150,17 @@ class PiiDetector:
     def __init__(self, config: PiiConfig, *, use_gates: bool = True) -> None:
         self._config = config
         phone_gate = rf"\d(?:{_PHONE_GAP}\d){{{config.min_phone_digits - 1}}}"
-        gates = {**_GATES, "PHONE_NUMBER": re.compile(phone_gate, re.IGNORECASE)}
-        self._gates = {entity: gates[entity] if use_gates else re.compile("") for entity in config.entities}
-        self._recognizers = {entity: _recognizer(entity, config) for entity in config.entities}
+        gates: dict[str, re.Pattern[str]] = {**_GATES, "PHONE_NUMBER": re.compile(phone_gate, re.IGNORECASE)}
+        self._gates: dict[str, re.Pattern[str]] = {
+            entity: gates[entity] if use_gates else re.compile("") for entity in config.entities
+        }
+        self._recognizers: dict[str, EntityRecognizer] = {
+            entity: _recognizer(entity, config) for entity in config.entities
+        }
         self._anonymizer = AnonymizerEngine()
-        self._operators = {entity: _operator(entity, config.replacement) for entity in config.entities}
+        self._operators: dict[str, OperatorConfig] = {
+            entity: _operator(entity, config.replacement) for entity in config.entities
+        }
 
     def find(self, text: str) -> list[PiiSpan]:
         """All finds in ``text`` that reach ``min_score``, by position; finds of different entities may overlap."""
@@ -195,14 +196,14 @@ class PiiDetector:
         """Finds by the window (start, end) in which they lie, with positions relative to its start."""
         found: dict[tuple[int, int], list[PiiSpan]] = {}
         for entity, gate in self._gates.items():
-            for start, end in _gated_windows(text, gate):
+            for start, end in gated_windows(text, gate):
                 spans = self._recognize(entity, text[start:end])
                 if spans:
                     found.setdefault((start, end), []).extend(spans)
         return found
 
     def _recognize(self, entity: str, window: str) -> list[PiiSpan]:
-        results: list[RecognizerResult] = self._recognizers[entity].analyze(window, [entity], None)
+        results: list[RecognizerResult] = self._recognizers[entity].analyze(window, [entity], _NO_NLP)
         reaching = [result for result in results if result.score >= self._config.min_score]
         return [
             PiiSpan(result.start, result.end, entity, result.score)
@@ -236,36 +237,7 @@ def _recognizer(entity: str, config: PiiConfig) -> EntityRecognizer:
 
 
 def _operator(entity: str, replacement: str) -> OperatorConfig:
-    return OperatorConfig(
-        "replace", {"new_value": _EXAMPLES[entity] if replacement == "example" else f"<{entity}>"}
-    )
-
-
-def _gated_windows(text: str, gate: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Windows of ``text`` in which ``gate`` fires, each a line or a part of a long line, without the line feed."""
-    position = 0
-    while position <= len(text) and (hit := gate.search(text, position)):
-        line_start = text.rfind("\n", position, hit.start()) + 1 or position
-        line_end = text.find("\n", hit.end())
-        line_end = len(text) if line_end < 0 else line_end
-        for start, end in _windows(text, line_start, line_end):
-            if gate.search(text, start, end):
-                yield start, end
-        position = line_end + 1
-
-
-def _windows(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cut ``text[start:end]`` into windows of at most ``MAX_WINDOW_CHARS`` code points."""
-    while end - start > MAX_WINDOW_CHARS:
-        limit = start + MAX_WINDOW_CHARS
-        cut = 0
-        for gap in _SAFE_CUT.finditer(text, start + 1, limit + _CLEARANCE_CHARS):
-            cut = gap.start()
-        if not cut:
-            cut = max(text.rfind(" ", start + 1, limit), 0) or limit
-        yield start, cut
-        start = cut
-    yield start, end
+    return OperatorConfig("replace", {"new_value": _EXAMPLES[entity] if replacement == "example" else f"<{entity}>"})
 
 
 def _is_public(found: str) -> bool:

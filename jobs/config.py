@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from filters.mixture import MixtureConfig
 from filters.pii import PiiConfig
 from filters.registry import FiltersConfig
 from filters.signals import MeasureConfig
@@ -14,14 +14,15 @@ from filters.url import UrlConfig
 from jobs.spark import SparkConfig
 from pipeline.config import Config, load_toml
 from pipeline.input_unit import InputConfig
-from stages.dedup_exact import DedupExactConfig
-from stages.dedup_near import DedupNearConfig
+from stages.dedup_exact import ExactDedupConfig
+from stages.dedup_near import NearDedupConfig
 from stages.extract_text import ExtractConfig
 from stages.identify_language import LanguageConfig
 from stages.minhash_signatures import MinHashConfig
-from stages.read_warc import ReadConfig
+from pipeline.read_config import ReadConfig
+from stages.sample_mixture import SampleMixtureConfig
 from stages.write_token_shards import ShardsConfig
-from tokenizer_training.config import TokenizerConfig
+from tokenizer_training.tokenizer_config import TokenizerConfig
 from trainer.config import TrainConfig
 
 
@@ -39,12 +40,18 @@ class RunSection(Config):
     units_per_group: int = Field(default=64, ge=1)
 
 
+class Seed(Config):
+    """What the shuffle depends on, as a fingerprint sees it."""
+
+    seed: int
+
+
 class DedupConfig(Config):
     """``[dedup.*]``; a table that is absent turns that kind of deduplication off."""
 
-    exact: DedupExactConfig | None = None
+    exact: ExactDedupConfig | None = None
     minhash: MinHashConfig = MinHashConfig()
-    near: DedupNearConfig | None = None
+    near: NearDedupConfig | None = None
 
 
 class RunConfig(Config):
@@ -61,18 +68,30 @@ class RunConfig(Config):
     filters: FiltersConfig = FiltersConfig()
     dedup: DedupConfig = DedupConfig()
     pii: PiiConfig | None = None
-    mixture: MixtureConfig = MixtureConfig()
+    mixture: SampleMixtureConfig = SampleMixtureConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     shards: ShardsConfig = ShardsConfig()
     train: TrainConfig | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        """``[run] seed`` is the seed of every table that has one and does not set its own."""
+        if not isinstance(values, dict) or not isinstance(values.get("run"), dict) or "seed" not in values["run"]:
+            return values
+        seeded = {name: values.get(name, {}) for name in ("mixture", "tokenizer")}
+        if "train" in values:
+            seeded["train"] = values["train"]
+        tables = {name: {"seed": values["run"]["seed"], **table} for name, table in seeded.items()}
+        return {**values, **tables}
+
     @model_validator(mode="after")
     def _sources_are_distinct(self) -> RunConfig:
-        names = [entry.source for entry in self.input]
+        names = [entry.name for entry in self.input]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(
-                f"source {repeated[0]!r} is used by two [[input]] tables; expected distinct names; rename one"
+                f"name {repeated[0]!r} is used by two [[input]] tables; expected distinct names; rename one"
             )
         return self
 

@@ -7,123 +7,41 @@ signals, text, cluster, shard and offset are found by a scan of one id column ea
 from __future__ import annotations
 
 import difflib
-import os
+import math
 import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.run_folder import RunFolder
-from pipeline.config import Config
-from pipeline.errors import ConfigError
+from jobs.explanation import (
+    MAX_MEMBERS,
+    TEXT_HEAD_CHARS,
+    Cluster,
+    ClusterMember,
+    Explanation,
+    RecordHistory,
+    RuleCheck,
+    ShardPlace,
+    StageOutcome,
+    render,
+)
+from jobs.run_folder import STAGES_BEFORE_RULES, RunFolder
+from pipeline.errors import ConfigError, ShardError
+from pipeline.schema import DECISION, ENDED, LOCATION
 from pipeline.shard_manifest import load_manifest
 
-TEXT_HEAD_CHARS = 300
-MAX_MEMBERS = 20
 _DOC_ID = re.compile(r"[0-9a-f]{32}")
 _ARCHIVE_OFFSET = re.compile(r"(?P<archive>.+):(?P<offset>\d+)")
 _IDENTITY = ("doc_id", "source", "domain", "url", "warc_file", "warc_record_id", "warc_offset", "record_type")
+_PAGE = (*_IDENTITY, "http_status", "fetch_time", "lang", "lang_score", "num_bytes", "num_chars")
+_NOT_SIGNALS = {*_PAGE, *ENDED.names, *LOCATION.names}
+_READERS = STAGES_BEFORE_RULES[:2]
 _MAX_URLS_COMPARED = 500
-
-Outcome = Literal["passed", "dropped", "quarantined", "kept", "not reached", "not run"]
-
-
-class StageOutcome(Config):
-    """What one stage did with the record; value and threshold are those of the rule that ended it."""
-
-    stage: str
-    outcome: Outcome
-    reason: str | None = None
-    value: float | None = None
-    threshold: float | None = None
-
-
-class RuleCheck(Config):
-    """One rule on one signal. A record is dropped by the first rule that fires; the others are shown all the same."""
-
-    filter: str
-    reason: str
-    signal: str
-    value: float | None
-    drop_if: str
-    threshold: float
-    fired: bool
-
-
-class ClusterMember(Config):
-    doc_id: str
-    url: str | None
-    similarity: float
-    kept: bool
-
-
-class Cluster(Config):
-    """A cluster of copies; at most ``MAX_MEMBERS`` of its members are listed, the kept one first."""
-
-    kind: str
-    cluster_id: str
-    kept_doc_id: str
-    num_members: int
-    members: tuple[ClusterMember, ...]
-
-
-class ShardPlace(Config):
-    """Where one copy of the document stands: sequence number and first token in its shard."""
-
-    shard: str
-    split: str
-    epoch: int
-    sequence_index: int
-    token_offset: int
-    num_tokens: int
-
-
-class RecordHistory(Config):
-    """One record from the archive to the shards.
-
-    ``verdict`` is kept, dropped or quarantined; None in a run that has not decided yet. ``text_head`` is the first
-    ``TEXT_HEAD_CHARS`` code points, of the redacted text where there is one.
-    """
-
-    doc_id: str
-    source: str
-    domain: str | None
-    url: str | None
-    warc_file: str
-    warc_record_id: str | None
-    warc_offset: int | None
-    record_type: str | None
-    fetch_time: str | None = None
-    http_status: int | None = None
-    lang: str | None = None
-    lang_score: float | None = None
-    num_bytes: int | None = None
-    num_chars: int | None = None
-    verdict: Literal["kept", "dropped", "quarantined"] | None
-    ended_by: StageOutcome | None = None
-    kept_doc_id: str | None = None
-    stages: tuple[StageOutcome, ...]
-    rules: tuple[RuleCheck, ...] = ()
-    signals: dict[str, float | None] = {}
-    clusters: tuple[Cluster, ...] = ()
-    copies: int | None = None
-    split: str | None = None
-    num_redactions: int | None = None
-    places: tuple[ShardPlace, ...] = ()
-    text_head: str | None = None
-    text_is_redacted: bool = False
-    error_class: str | None = None
-    error_message: str | None = None
-
-
-class Explanation(Config):
-    """All records that a question names: a URL may have been fetched more than once."""
-
-    run_folder: str
-    question: str
-    records: tuple[RecordHistory, ...]
+__all__ = ["explain", "render"]
 
 
 def explain(run_folder: str, which: str) -> Explanation:
@@ -172,38 +90,178 @@ def _not_found(run: RunFolder, which: str) -> str:
     urls = sorted(set(run.rows("signals", ["url"], pc.field("host") == host).column("url").to_pylist()))
     if not urls:
         return f"{message}; no page of host {host} was read"
-    urls.sort(key=lambda url: -len(os.path.commonprefix([url, which])))
+    urls.sort(key=lambda url: -_shared_prefix_chars(url, which))
     nearest = difflib.get_close_matches(which, urls[:_MAX_URLS_COMPARED], n=3, cutoff=0) or urls[:3]
     return f"{message}; nearest on {host}: {', '.join(nearest)}"
 
 
+def _shared_prefix_chars(first: str, second: str) -> int:
+    pairs = zip(first, second, strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+
+
 def _page_history(run: RunFolder, page: dict[str, Any]) -> RecordHistory:
     doc_id, unit = page["doc_id"], page["unit"]
-    signals = _signals_row(run, unit, page["page_index"])
-    decision = None
-    if run.is_finished("decisions"):
-        decision = run.row_at(f"decisions/part-{unit}.parquet", page["page_index"])
-    ended = _ended_by(signals, decision)
-    verdict = None if decision is None else decision["verdict"]
-    history: dict[str, Any] = {name: page[name] for name in _IDENTITY}
-    history.update({name: signals[name] for name in ("http_status", "lang", "lang_score", "num_bytes", "num_chars")})
-    history["fetch_time"] = None if signals["fetch_time"] is None else signals["fetch_time"].isoformat()
-    has_text = signals["row_index"] is not None
-    if has_text:
-        history["rules"] = _rule_checks(run, signals)
-        history["signals"] = {
-            name: float(value) if isinstance(value, (int, float)) else None
-            for name, value in signals.items()
-            if name not in _NOT_SIGNALS and (value is None or isinstance(value, (bool, int, float)))
-        }
-        history.update(_text_head(run, unit, signals["row_index"], doc_id, signals["lang"], kept=verdict == "kept"))
+    row = run.row_at(f"signals/part-{unit}.parquet", page["page_index"], _scalar_columns(run))
+    decided = run.rows("decisions", DECISION.names, pc.field("doc_id") == doc_id).to_pylist()
+    decision = decided[0] if decided else None
+    ended = _ended_by(row, decision)
+    has_text = row["row_index"] is not None
+    history: dict[str, Any] = {name: row[name] for name in _PAGE}
+    history["fetch_time"] = None if row["fetch_time"] is None else row["fetch_time"].isoformat()
     if decision is not None:
-        history.update({name: decision[name] for name in ("kept_doc_id", "copies", "split")})
+        history.update({name: decision[name] for name in ("verdict", "kept_doc_id", "copies", "split")})
+    if has_text:
+        history["rules"] = tuple(_rule_checks(run, row))
+        history["signals"] = {name: value for name, value in row.items() if _is_signal(name, value)}
+        history.update(_text_of(run, page, row["row_index"], decision))
+    places = _places(run, doc_id, decision)
     return RecordHistory(
         **history,
-        verdict=verdict,
         ended_by=ended,
-        stages=_stage_outcomes(run, ended, decided=decision is not None),
-        clusters=_clusters(run, doc_id),
-        places=_places(run, doc_id, decision),
+        stages=tuple(_stage_outcomes(run, row, ended, decision)),
+        clusters=tuple(_clusters(run, doc_id)),
+        places=tuple(places),
+    )
+
+
+def _scalar_columns(run: RunFolder) -> list[str]:
+    """Columns of ``signals/`` but the sketch: band hashes and signature say nothing to a reader."""
+    schema = run.dataset("signals").schema
+    return [field.name for field in schema if not (pa.types.is_nested(field.type) or _is_binary(field.type))]
+
+
+def _is_binary(data_type: pa.DataType) -> bool:
+    return pa.types.is_binary(data_type) or pa.types.is_fixed_size_binary(data_type)
+
+
+def _is_signal(name: str, value: Any) -> bool:
+    return name not in _NOT_SIGNALS and isinstance(value, (int, float)) and not math.isnan(value)
+
+
+def _ended_by(row: dict[str, Any], decision: dict[str, Any] | None) -> StageOutcome | None:
+    """What ended a page: by its decision, or before there is one by what pass 1 found."""
+    prefix, source = ("ended_", row) if decision is None else ("", decision)
+    if source[f"{prefix}reason"] is None:
+        return None
+    return StageOutcome(
+        outcome="dropped", **{name: source[prefix + name] for name in ("stage", "reason", "value", "threshold")}
+    )
+
+
+def _rule_checks(run: RunFolder, row: dict[str, Any]) -> Iterator[RuleCheck]:
+    for in_force in run.rules:
+        rule = in_force.rule
+        value = row.get(rule.signal)
+        value = None if value is None or math.isnan(value) else float(value)
+        yield RuleCheck(
+            filter=in_force.filter_name,
+            reason=str(rule.reason),
+            signal=rule.signal,
+            value=value,
+            drop_if=rule.drop_if,
+            threshold=in_force.threshold,
+            fired=value is not None and in_force.fires(value),
+        )
+
+
+def _stage_outcomes(
+    run: RunFolder, row: dict[str, Any], ended: StageOutcome | None, decision: dict[str, Any] | None
+) -> Iterator[StageOutcome]:
+    """Stages in order: passed up to the one that ended the page, not reached after it."""
+    reader = "read_table" if row["record_type"] == "text" else "read_warc"
+    is_over = False
+    for stage in run.stage_order:
+        if stage in _READERS and stage != reader:
+            continue
+        if ended is not None and stage == ended.stage:
+            is_over = True
+            yield ended
+        elif is_over:
+            yield StageOutcome(stage=stage, outcome="not reached")
+        elif decision is None and stage not in STAGES_BEFORE_RULES:
+            yield StageOutcome(stage=stage, outcome="not run")
+        else:
+            yield StageOutcome(stage=stage, outcome="passed")
+    for stage, folder in (("redact_pii", "corpus"), ("write_token_shards", "shards")):
+        run_so_far = "passed" if run.is_finished(folder) else "not run"
+        yield StageOutcome(stage=stage, outcome="not reached" if is_over else run_so_far)
+
+
+def _text_of(run: RunFolder, page: dict[str, Any], row_index: int, decision: dict[str, Any] | None) -> dict[str, Any]:
+    """First characters of the text: of the corpus for a kept document, else as extracted."""
+    unit = page["unit"]
+    if decision is not None and decision["verdict"] == "kept" and run.is_finished("corpus"):
+        path = f"corpus/lang={decision['lang']}/part-{unit}.parquet"
+        index = pc.index(run.column_of(path, "doc_id"), page["doc_id"]).as_py()
+        if index < 0:
+            raise ShardError(f"{run.path(path)} lacks document {page['doc_id']}, which decisions/ keeps; run again")
+        kept = run.row_at(path, index, ["text", "num_redactions"])
+        head = kept["text"][:TEXT_HEAD_CHARS]
+        return {"text_head": head, "text_is_redacted": True, "num_redactions": kept["num_redactions"]}
+    text = run.row_at(f"documents/part-{unit}.parquet", row_index, ["text"])["text"]
+    return {"text_head": text[:TEXT_HEAD_CHARS]}
+
+
+def _clusters(run: RunFolder, doc_id: str) -> Iterator[Cluster]:
+    """The clusters of copies that a document belongs to: exact, near, or one of each."""
+    own = run.rows("clusters", ["cluster_id", "kind"], pc.field("doc_id") == doc_id).to_pylist()
+    for cluster in sorted(own, key=lambda row: row["kind"]):
+        same = (pc.field("cluster_id") == cluster["cluster_id"]) & (pc.field("kind") == cluster["kind"])
+        rows = run.rows("clusters", ["doc_id", "kept_doc_id", "similarity"], same).to_pylist()
+        rows.sort(key=lambda row: (row["doc_id"] != row["kept_doc_id"], row["doc_id"] != doc_id, row["doc_id"]))
+        shown = rows[:MAX_MEMBERS]
+        urls = run.urls_of([row["doc_id"] for row in shown])
+        yield Cluster(
+            kind=cluster["kind"],
+            cluster_id=cluster["cluster_id"],
+            kept_doc_id=rows[0]["kept_doc_id"],
+            num_members=len(rows),
+            members=tuple(
+                ClusterMember(
+                    doc_id=row["doc_id"],
+                    url=urls.get(row["doc_id"]),
+                    similarity=row["similarity"],
+                    kept=row["doc_id"] == row["kept_doc_id"],
+                )
+                for row in shown
+            ),
+        )
+
+
+def _places(run: RunFolder, doc_id: str, decision: dict[str, Any] | None) -> list[ShardPlace]:
+    """Every copy of a kept document in the shards, through the tables beside them."""
+    if decision is None or decision["verdict"] != "kept" or not run.is_finished("shards"):
+        return []
+    places: list[ShardPlace] = []
+    for shard in load_manifest(run.path("shards")).of_split(decision["split"]):
+        path = f"shards/{shard.name}.docs.parquet"
+        ids = run.column_of(path, "doc_id")
+        sequences = np.flatnonzero(pc.equal(ids, doc_id).to_numpy())
+        if not len(sequences):
+            continue
+        lengths = run.column_of(path, "num_tokens").to_numpy().astype(np.int64)
+        epochs = run.column_of(path, "epoch")
+        for sequence in sequences.tolist():
+            places.append(
+                ShardPlace(
+                    shard=shard.name,
+                    split=shard.split,
+                    epoch=epochs[sequence].as_py(),
+                    sequence_index=sequence,
+                    token_offset=int(lengths[:sequence].sum()),
+                    num_tokens=int(lengths[sequence]),
+                )
+            )
+        if len(places) == decision["copies"]:
+            break
+    return sorted(places, key=lambda place: (place.epoch, place.shard))
+
+
+def _quarantine_history(run: RunFolder, record: dict[str, Any]) -> RecordHistory:
+    """A record that could not be read: where it lies and what is wrong with it."""
+    return RecordHistory(
+        **record,
+        verdict="quarantined",
+        stages=(StageOutcome(stage="quarantine", outcome="quarantined", reason=record["error_class"]),),
     )

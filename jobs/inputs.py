@@ -31,8 +31,7 @@ def probe(unit: InputUnit) -> str:
 
 def describe_input(unit: InputUnit) -> dict[str, Any]:
     """What of a unit decides the output: its identity and content, not where it lies."""
-    facts = unit.identity()
-    return {**facts, "size_bytes": unit.size_bytes, "probe_sha256": probe(unit)}
+    return {**unit.model_dump(mode="json", exclude={"location"}), "probe_sha256": probe(unit)}
 
 
 def inputs_fingerprint(units: Sequence[InputUnit]) -> str:

@@ -14,9 +14,8 @@ from pipeline.errors import LedgerError
 from pipeline.ledger import Archive, LanguageCount, Ledger, ReasonCount, check, stage_balances
 from pipeline.manifest import file_entry
 from pipeline.progress import StageProgress
-from pipeline.schema import DECISION, QUARANTINE
+from pipeline.schema import DECISION, PAGE_RECORD_TYPES, QUARANTINE
 from pipeline.stage import identity
-from stages.read_warc import PAGE_TYPES
 
 LEDGER_FOLDER = "_work/ledger"
 READERS = ("read_warc", "read_table")
@@ -63,7 +62,7 @@ def build(context: RunContext) -> Ledger:
     non_pages: dict[str, int] = {}
     for archive in archives:
         for kind, count in archive.records.items():
-            if kind not in PAGE_TYPES and kind != "unreadable":
+            if kind not in PAGE_RECORD_TYPES and kind != "unreadable":
                 non_pages[kind] = non_pages.get(kind, 0) + count
     return Ledger(
         archives=tuple(archives),
@@ -86,7 +85,7 @@ def _archives(context: RunContext) -> list[Archive]:
     archives = []
     for entry in context.manifest("signals").details["archives"]:
         records: dict[str, int] = entry["records"]
-        seen = sum(records.get(kind, 0) for kind in (*PAGE_TYPES, "unreadable"))
+        seen = sum(records.get(kind, 0) for kind in (*PAGE_RECORD_TYPES, "unreadable"))
         num_quarantined = quarantined.pop((entry["source"], entry["warc_file"]), 0)
         facts: dict[str, Any] = {key: entry[key] for key in ("source", "warc_file", "size_bytes", "sha256")}
         archives.append(

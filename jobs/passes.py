@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
+from pipeline.corpus import read_corpus_file
 from pipeline.input_unit import InputUnit
 from pipeline.part_writer import read_part
 from pipeline.runner import ProcessFunction, UnitReport
@@ -29,7 +29,9 @@ from pipeline.schema import (
     PAGE,
     RECORD_IDENTITY,
 )
-from pipeline.stage import BatchFunction, Stage, fuse, with_columns
+from pipeline.stage import Stage, fuse, with_columns
+from stages import tokenize_documents
+from stages.tokenize_documents import TokenizeConfig
 
 PAGE_FACTS = pa.schema(
     [
@@ -107,13 +109,18 @@ def decide_unit(signals_folder: str, decide: Stage, columns: tuple[str, ...]) ->
     return process
 
 
-def redact_unit(documents_folder: str, decisions_folder: str, redact: Stage) -> ProcessFunction:
-    """Pass 2 over one part file of ``documents/`` by its keep-list, the part of ``decisions/`` of the same name."""
+def redact_unit(documents_folder: str, decisions_folder: str, edits: tuple[Stage, ...]) -> ProcessFunction:
+    """Pass 2 over one part file of ``documents/`` by its keep-list, the part of ``decisions/`` of the same name.
+
+    Args:
+        edits: row stages that rewrite the text; none leaves it as it was extracted.
+    """
 
     def process(unit: str, report: UnitReport) -> Iterator[dict[str, pa.RecordBatch]]:
-        apply = fuse((redact,))
+        apply = fuse(edits)
         for documents, decided in _kept_rows(documents_folder, decisions_folder, unit):
             columns = {name: decided.column(name) for name in ("lang", "split", "copies")}
+            columns["num_redactions"] = pa.array(np.zeros(documents.num_rows, np.int32))
             batch = apply(with_columns(documents, columns))
             batch = batch.select(CORPUS.names)
             report.counts["documents"] += batch.num_rows
@@ -144,31 +151,22 @@ def _kept_rows(
         start, taken = end, taken + here
 
 
-def tokenize_unit(corpus_folder: str, tokenize: Stage, sort_by: tuple[str, ...]) -> ProcessFunction:
-    """Tokenise the corpus files of one unit; its token sequences leave in shard order."""
+def tokenize_unit(config: TokenizeConfig, total_prefix: str) -> ProcessFunction:
+    """Tokenise the corpus files of one unit; the sequences leave in the order in which shards read them.
 
-    def process(spec: Any, report: UnitReport) -> Iterator[dict[str, pa.RecordBatch]]:
-        apply: BatchFunction = fuse((tokenize,))
-        batches = []
-        for lang, path in spec:
-            for batch in read_part(storage.join(corpus_folder, path), rows_per_batch=256):
-                report.counts["documents"] += batch.num_rows
-                lang_column = pa.repeat(pa.scalar(lang, pa.string()), batch.num_rows)
-                batches.append(apply(with_columns(batch, {"lang": lang_column})))
-        if not batches:
-            return
-        table = pa.Table.from_batches(batches).sort_by([(name, "ascending") for name in sort_by])
-        for split, tokens, documents in _token_totals(table):
-            report.counts[f"{split}_tokens"] += tokens
-            report.counts[f"{split}_sequences"] += documents
-        for batch in table.combine_chunks().to_batches(max_chunksize=1024):
+    Args:
+        config: tokenizer and shuffle seed.
+        total_prefix: tokens by split and domain are counted under ``<total_prefix><split>/<domain>``.
+    """
+
+    def process(locations: list[str], report: UnitReport) -> Iterator[dict[str, pa.RecordBatch]]:
+        batches = (batch for location in locations for batch in read_corpus_file(location, rows_per_batch=256))
+        table = tokenize_documents.tokenize_unit(batches, config)
+        report.counts["documents"] = table.num_rows
+        totals = table.group_by(["split", "domain"]).aggregate([("num_tokens", "sum")])
+        for row in totals.to_pylist():
+            report.counts[f"{total_prefix}{row['split']}/{row['domain']}"] = row["num_tokens_sum"]
+        for batch in table.to_batches(max_chunksize=1024):
             yield {"tokens": batch}
 
     return process
-
-
-def _token_totals(table: pa.Table) -> Iterator[tuple[str, int, int]]:
-    totals = table.group_by("split").aggregate([("num_tokens", "sum"), ("num_tokens", "count")])
-    for row in totals.to_pylist():
-        yield row["split"], row["num_tokens_sum"], row["num_tokens_count"]
-

@@ -1,18 +1,20 @@
 """Read a finished or half-finished run without Spark: its record, its ledger, its tables by column and row filter.
 
 Tables are read through ``pyarrow.dataset``: only the files that a folder's manifest names, only the columns asked for,
-only the row groups that a filter cannot rule out. So a question about one document costs a scan of the id column and one
-row group of text, whatever the size of the run.
+only the row groups that a filter cannot rule out. So a question about one document costs a scan of the id column and
+one row group of text, whatever the size of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
@@ -28,6 +30,13 @@ from pipeline.manifest import MANIFEST_NAME, Manifest, read_manifest
 STAGES_BEFORE_RULES = ("read_warc", "read_table", "filter_url", "extract_text")
 STAGES_AFTER_RULES = ("dedup_exact", "dedup_near", "sample_mixture")
 
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
 
 @dataclass(frozen=True)
 class RuleInForce:
@@ -36,6 +45,10 @@ class RuleInForce:
     filter_name: str
     rule: Rule
     threshold: float
+
+    def fires(self, value: float) -> bool:
+        """Whether the rule drops a document whose signal has this value."""
+        return _COMPARE[self.rule.drop_if](value, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,9 @@ class RunFolder:
             for group in range(file.num_row_groups):
                 num_rows = file.metadata.row_group(group).num_rows
                 if index < start + num_rows:
-                    row: dict[str, Any] = file.read_row_group(group, columns=columns).slice(index - start, 1).to_pylist()[0]
+                    row: dict[str, Any] = (
+                        file.read_row_group(group, columns=columns).slice(index - start, 1).to_pylist()[0]
+                    )
                     return row
                 start += num_rows
         raise ShardError(f"{self.path(path)} has {start} rows; another table points at row {index}; run again")
@@ -154,3 +169,9 @@ class RunFolder:
         """One column of the Parquet file ``path`` (relative to the run)."""
         filesystem, inner = storage.resolve(self.path(path))
         return pq.read_table(inner, columns=[column], filesystem=filesystem).column(column)
+
+    def urls_of(self, doc_ids: Sequence[str]) -> dict[str, str]:
+        """URL by doc_id, of those that ``signals/`` knows."""
+        wanted = pc.field("doc_id").isin(list(doc_ids))
+        table = self.rows("signals", ["doc_id", "url"], wanted)
+        return dict(zip(table.column("doc_id").to_pylist(), table.column("url").to_pylist(), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 
 from jobs import between
@@ -10,15 +9,15 @@ from jobs.between import VERDICT
 from jobs.config import RunConfig
 from jobs.passes import redact_unit
 from jobs.run_context import RunContext, Step
+from pipeline.corpus import CORPUS_FILE, unit_of
 from pipeline.errors import LedgerError
 from pipeline.progress import StageProgress
 from pipeline.runner import Output, Unit, part_of, run_units, write_frame
-from pipeline.schema import CLUSTER, CORPUS, DECISION
+from pipeline.schema import CLUSTER, DECISION
 from pipeline.stage import identity
 from stages import dedup_exact, dedup_near, redact_pii, sample_mixture
 
 _CLUSTER_PARTS = 16
-CORPUS_FILE = pa.schema([field for field in CORPUS if field.name != "lang"])
 
 
 def dedup_exact_step(config: RunConfig) -> Step:
@@ -72,14 +71,15 @@ def _write_clusters(context: RunContext, folder: str, clusters):  # type: ignore
 
 def decisions_step(config: RunConfig) -> Step:
     """Sample the survivors and write one row per page read: its keep-list is the part file of the same name."""
-    stage = sample_mixture.make_stage(config.mixture, config.run.seed)
+    stage = sample_mixture.make_stage(config.mixture)
     near_threshold = None if config.dedup.near is None else config.dedup.near.min_similarity
 
     def run(context: RunContext, progress: StageProgress) -> None:
         verdicts = context.frame("_work/verdicts", VERDICT)
         clusters = context.frame("clusters", CLUSTER)
         survivors = between.without_duplicates(between.alive(verdicts), clusters)
-        sampled = stage.apply(survivors.select("doc_id", "lang", "domain", "num_bytes"))
+        survivors = survivors.select("doc_id", "lang", "domain", "num_bytes").persist()  # totals and draws read it
+        sampled = stage.apply(survivors)
         columns = ("doc_id", "copies", "split", "sample_value", "sample_threshold")
         settled = between.decisions(verdicts, clusters, sampled.select(*columns), near_threshold=near_threshold)
         files = write_frame(
@@ -89,6 +89,7 @@ def decisions_step(config: RunConfig) -> Step:
             part_column="unit",
             sort_by=("page_index", "doc_id"),
         )
+        survivors.unpersist()
         manifest = context.commit("sample_mixture", "decisions", files, schema=DECISION)
         _check_decisions(context, manifest.num_rows or 0)
         progress.update(documents=manifest.num_rows)
@@ -120,11 +121,11 @@ def _check_decisions(context: RunContext, num_rows: int) -> None:
 
 def redact_step(config: RunConfig) -> Step:
     """Pass 2: the kept documents, redacted, by language."""
-    stage = redact_pii.make_stage(config.pii)
+    edits = () if config.pii is None else (redact_pii.make_stage(config.pii),)
 
     def run(context: RunContext, progress: StageProgress) -> None:
         output = Output(folder=context.folder("corpus"), schema=CORPUS_FILE, partition_by="lang")
-        with_documents = {_unit_of(entry.path) for entry in context.manifest("documents").files}
+        with_documents = {unit_of(entry.path) for entry in context.manifest("documents").files}
         units = [
             Unit(name=unit.unit, weight=unit.size_bytes, spec=unit.unit)
             for unit in context.units
@@ -134,7 +135,7 @@ def redact_step(config: RunConfig) -> Step:
         results = run_units(
             context.spark,
             units=units,
-            process=redact_unit(context.folder("documents"), context.folder("decisions"), stage),
+            process=redact_unit(context.folder("documents"), context.folder("decisions"), edits),
             outputs={"corpus": output},
             fingerprint=context.fingerprints["redact_pii"],
             progress=progress,
@@ -154,11 +155,8 @@ def redact_step(config: RunConfig) -> Step:
     return Step(
         name="redact_pii",
         folders=("corpus",),
-        identities=(stage.identity(),),
+        identities=tuple(edit.identity() for edit in edits),
         upstream=("extract", "sample_mixture"),
         run=run,
     )
 
-
-def _unit_of(path: str) -> str:
-    return path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")

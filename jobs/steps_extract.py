@@ -14,10 +14,10 @@ from jobs.config import RunConfig
 from jobs.passes import decide_unit, extract_unit, signals_schema
 from jobs.run_context import RunContext, Step
 from pipeline.errors import LedgerError
-from pipeline.input_unit import InputUnit
+from pipeline.input_unit import ARCHIVE_FORMATS, InputUnit
 from pipeline.progress import StageProgress
 from pipeline.runner import Output, Unit, UnitResult, run_units
-from pipeline.schema import DOCUMENT, ENDED, QUARANTINE
+from pipeline.schema import DOCUMENT, ENDED, PAGE_RECORD_TYPES, QUARANTINE
 from pipeline.stage import Stage, identity
 from stages import (
     decide,
@@ -51,7 +51,7 @@ def extract_step(config: RunConfig) -> Step:
     read_config = config.read
 
     def read(unit: InputUnit, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
-        module = read_warc if unit.is_archive else read_table
+        module = read_warc if unit.format in ARCHIVE_FORMATS else read_table
         return module.read(unit, read_config, counts)
 
     def run(context: RunContext, progress: StageProgress) -> None:
@@ -92,7 +92,7 @@ def check_archives(results: list[UnitResult]) -> None:
     """
     for result in results:
         records = result.details["records"]
-        seen = sum(records.get(kind, 0) for kind in (*read_warc.PAGE_TYPES, "unreadable"))
+        seen = sum(records.get(kind, 0) for kind in (*PAGE_RECORD_TYPES, "unreadable"))
         written = sum(
             file.num_rows for file in result.files if file.folder.rsplit("/", 1)[-1] in ("signals", "quarantine")
         )

@@ -51,6 +51,9 @@ PAGE = pa.schema(
 )
 """What a reader yields, one row per page or unreadable record."""
 
+PAGE_RECORD_TYPES = ("response", "resource", "conversion", "revisit", "text")
+"""Values of ``record_type`` that are pages; every other record is counted by its type and nothing else."""
+
 HOST = pa.schema([("host", pa.string()), ("registered_domain", pa.string())])
 
 TEXT = pa.schema(
@@ -141,3 +144,18 @@ CORPUS = pa.schema(
 )
 """What passes from redaction to tokenisation. In ``corpus/lang=<lang>/`` the files hold every column but ``lang``:
 pandas and pyarrow refuse a dataset that has a partition column in its files too."""
+
+TOKENS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("lang", pa.string()),
+        ("domain", pa.string()),
+        ("split", pa.string()),  # "train" or "validation"
+        ("epoch", pa.int32()),  # 0 for the first copy of a document, 1 for the second …
+        ("order_key", pa.uint64()),  # hash of (seed, "shuffle", doc_id, epoch): place in the global shuffle
+        ("num_bytes", pa.int64()),  # UTF-8 bytes of the text
+        ("num_tokens", pa.int32()),  # the end-of-text token included
+        ("tokens", pa.binary()),  # token ids, little-endian, of the type that the vocabulary needs
+    ]
+)
+"""``tokens/`` (intermediate): one row per copy of a document, sorted by (split, domain, order_key) within a file."""

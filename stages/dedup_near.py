@@ -85,13 +85,15 @@ def find_near_duplicates(documents: DataFrame, config: NearDedupConfig, *, scrat
         max_rounds=config.max_rounds,
         max_single_task_edges=config.max_single_task_edges,
     )
-    members = components.join(
-        ranked.select(F.col("doc_id").alias("node"), "rank"), on="node", how="inner"
-    ).select(F.col("node").alias("doc_id"), F.col("component").alias("cluster_id"), "rank")
+    members = components.join(ranked.select(F.col("doc_id").alias("node"), "rank"), on="node", how="inner").select(
+        F.col("node").alias("doc_id"), F.col("component").alias("cluster_id"), "rank"
+    )
     kept = members.groupBy("cluster_id").agg(F.min("rank")["doc_id"].alias("kept_doc_id"))
     clusters = members.join(kept, on="cluster_id", how="inner").select("doc_id", "cluster_id", "kept_doc_id")
-    return _with_similarity(clusters, ranked).select(*[name for name in CLUSTER.names if name != "kind"]).withColumn(
-        "kind", F.lit("near")
+    return (
+        _with_similarity(clusters, ranked)
+        .select(*[name for name in CLUSTER.names if name != "kind"])
+        .withColumn("kind", F.lit("near"))
     )
 
 

@@ -61,10 +61,10 @@ class MinHashConfig(Config):
         num_bands = self.num_bands or _DEFAULT_NUM_BANDS
         if self.threshold is None and self.num_perm % num_bands:
             divisors = [n for n in range(1, self.num_perm + 1) if self.num_perm % n == 0]
-            close = sorted(sorted(divisors, key=lambda n: abs(n - num_bands))[:2])
+            below, above = max(n for n in divisors if n <= num_bands), [n for n in divisors if n > num_bands][:1]
             raise ValueError(
                 f"num_perm={self.num_perm} is not divisible by num_bands={num_bands}; "
-                f"try {' or '.join(map(str, close))}"
+                f"try {' or '.join(map(str, [below, *above]))}"
             )
         return self
 

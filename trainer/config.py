@@ -121,3 +121,11 @@ class TrainConfig(Config):
     @property
     def sequences_per_step(self) -> int:
         return self.tokens_per_step // self.model.context_tokens
+
+
+class TrainingFile(Config):
+    """The TOML file of ``python -m trainer`` and ``chaffinch train``: where from, where to, and table ``[train]``."""
+
+    shards: str
+    output: str
+    train: TrainConfig

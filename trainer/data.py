@@ -54,8 +54,8 @@ def open_shard(folder: str, name: str, manifest: ShardManifest) -> ShardReader:
     expected = next(entry.num_tokens for entry in manifest.shards if entry.name == name)
     if (reader.dtype.name, reader.num_tokens) != (manifest.dtype, expected):
         raise ShardError(
-            f"shard {reader.prefix} holds {reader.num_tokens} tokens of {reader.dtype.name}; its manifest says {expected} "
-            f"of {manifest.dtype}; write the shards again"
+            f"shard {reader.prefix} holds {reader.num_tokens} tokens of {reader.dtype.name}; its manifest says "
+            f"{expected} of {manifest.dtype}; write the shards again"
         )
     return reader
 

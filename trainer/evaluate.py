@@ -4,10 +4,7 @@ Convention: bits per byte = sum of -log2 p(token) over the tokens of the scored 
 each included, divided by the UTF-8 bytes of their texts. The end-of-text token costs bits but has no bytes: a model
 pays for saying where a text ends. Bytes do not depend on the tokenizer, so vocabularies compare.
 
-Each document is scored from its own start, after an end-of-text token, as it stood in training: no document profits
-from its neighbour. A document longer than the context is scored in windows that overlap: each window after the first
-scores ``stride_tokens`` new tokens, given at least context - stride tokens before them. Every token of every document
-chosen is scored exactly once. Cost: context / stride forward passes per token of a long document.
+Each document is scored from its own start, every token of it exactly once (``trainer/scoring.py``).
 
 With ``max_tokens`` a part of the documents is scored, whole: from each language of each shard its share, in the
 order of a hash of the document's id, so that the choice does not depend on how shards were written.
@@ -16,11 +13,10 @@ order of a hash of the document's id, so that the choice does not depend on how 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from pipeline import storage
@@ -28,9 +24,10 @@ from pipeline.errors import ShardError
 from pipeline.hashing import hash_keys
 from pipeline.token_shard import ShardManifest, ShardReader, read_docs
 from trainer.config import TrainConfig
-from trainer.data import IGNORED_TARGET, open_shard, open_shards
-from trainer.device import choose_device, compute_threads, forward_tokens, mixed_precision
+from trainer.data import open_shard, open_shards
+from trainer.device import choose_device, compute_threads
 from trainer.model import Decoder
+from trainer.scoring import score_documents
 from trainer.training_run import load_own_checkpoint, load_weights, run_identity
 from trainer.unigram import unigram_nats
 
@@ -67,15 +64,12 @@ class _Document:
     domain: str
     num_bytes: int
 
+    def tokens(self) -> np.ndarray:
+        return self.reader[self.index]
 
-@dataclass(frozen=True)
-class _Window:
-    """Positions ``start`` … ``end`` - 1 of a document go in; the targets from ``scored_from`` on count."""
-
-    document: int
-    start: int
-    scored_from: int
-    end: int
+    @property
+    def num_tokens(self) -> int:
+        return int(self.reader.lengths[self.index])
 
 
 def evaluate(
@@ -104,17 +98,13 @@ def evaluate(
     if not documents:
         raise ShardError(f"{shards} has no validation document; expected shards of split 'validation'; hold some out")
     with compute_threads(config.num_threads):
-        nats = score_documents(model, documents_tokens(documents), manifest.eos_token_id, config, on_progress)
+        tokens = [document.tokens() for document in documents]
+        nats = score_documents(model, tokens, manifest.eos_token_id, config, on_progress)
     unigram = unigram_nats(shards, manifest)
-    baseline = np.array([unigram[document.reader[document.index]].sum() for document in documents])
+    baseline = np.array([unigram[ids].sum() for ids in tokens])
     evaluation = _evaluation(checkpoint.step, documents, nats, baseline)
     storage.write_json(storage.join(output, "evaluation.json"), evaluation.model_dump(mode="json"))
     return evaluation
-
-
-def documents_tokens(documents: list[_Document]) -> list[np.ndarray]:
-    """Token ids of each document, views of shape (num_tokens,)."""
-    return [document.reader[document.index] for document in documents]
 
 
 def _documents(shards: str, manifest: ShardManifest) -> list[_Document]:
@@ -134,108 +124,28 @@ def _documents(shards: str, manifest: ShardManifest) -> list[_Document]:
 
 def _choose(documents: list[_Document], max_tokens: int | None) -> list[_Document]:
     """The first documents of each language and domain, up to their share of ``max_tokens`` and at least one."""
-    num_tokens = sum(int(document.reader.lengths[document.index]) for document in documents)
+    num_tokens = sum(document.num_tokens for document in documents)
     if max_tokens is None or num_tokens <= max_tokens:
         return documents
     in_stratum: dict[tuple[str, str], int] = {}
     for document in documents:
         stratum = (document.lang, document.domain)
-        in_stratum[stratum] = in_stratum.get(stratum, 0) + int(document.reader.lengths[document.index])
+        in_stratum[stratum] = in_stratum.get(stratum, 0) + document.num_tokens
     taken = dict.fromkeys(in_stratum, 0)
     chosen = []
     for document in documents:
         stratum = (document.lang, document.domain)
-        length = int(document.reader.lengths[document.index])
+        length = document.num_tokens
         if taken[stratum] == 0 or (taken[stratum] + length) * num_tokens <= max_tokens * in_stratum[stratum]:
             taken[stratum] += length
             chosen.append(document)
     return chosen
 
 
-def windows_of(num_tokens: int, context_tokens: int, stride_tokens: int) -> Iterator[tuple[int, int, int]]:
-    """(start, scored_from, end) of each window over a document; the scored ranges cover it without overlap."""
-    scored_from, end = 0, min(context_tokens, num_tokens)
-    while scored_from < num_tokens:
-        yield max(0, end - context_tokens), scored_from, end
-        scored_from, end = end, min(end + stride_tokens, num_tokens)
-
-
-@torch.inference_mode()
-def score_documents(
-    model: Decoder,
-    documents: list[np.ndarray],
-    eos_token_id: int,
-    config: TrainConfig,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Sum of -ln p over the tokens of each document.
-
-    Args:
-        model: on the device to use.
-        documents: token ids, each of shape (num_tokens,).
-        eos_token_id: stands before each document.
-        config: context, stride, precision and tokens per forward pass.
-        on_progress: called with windows scored and windows in all.
-
-    Returns:
-        Nats, float64 of shape (num_documents,).
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    context = config.model.context_tokens
-    stride = config.evaluation.stride(context)
-    windows = [
-        _Window(number, *bounds)
-        for number, tokens in enumerate(documents)
-        for bounds in windows_of(len(tokens), context, stride)
-    ]
-    windows.sort(key=lambda window: (window.end - window.start, window.document, window.start))
-    nats = np.zeros(len(documents))
-    done = 0
-    for batch in _batches(windows, forward_tokens(config, device)):
-        inputs, targets = _pad(batch, documents, eos_token_id)
-        with mixed_precision(config, device):
-            losses = model.negative_log_likelihood(
-                torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
-            )
-        np.add.at(nats, [window.document for window in batch], losses.double().sum(dim=1).cpu().numpy())
-        done += len(batch)
-        if on_progress is not None:
-            on_progress(done, len(windows))
-    return nats
-
-
-def _batches(windows: list[_Window], max_tokens: int) -> Iterator[list[_Window]]:
-    """Neighbours in a list sorted by length, at most ``max_tokens`` positions with padding."""
-    batch: list[_Window] = []
-    for window in windows:
-        if batch and (len(batch) + 1) * (window.end - window.start) > max_tokens:
-            yield batch
-            batch = []
-        batch.append(window)
-    if batch:
-        yield batch
-
-
-def _pad(batch: list[_Window], documents: list[np.ndarray], eos_token_id: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets, int64 of shape (windows, longest); padding on the right is invisible to causal attention."""
-    longest = max(window.end - window.start for window in batch)
-    inputs = np.full((len(batch), longest), eos_token_id, dtype=np.int64)
-    targets = np.full((len(batch), longest), IGNORED_TARGET, dtype=np.int64)
-    for row, window in enumerate(batch):
-        tokens = documents[window.document]
-        before = tokens[max(0, window.start - 1) : window.end - 1]
-        inputs[row, window.end - window.start - len(before) : window.end - window.start] = before
-        targets[row, window.scored_from - window.start : window.end - window.start] = tokens[
-            window.scored_from : window.end
-        ]
-    return inputs, targets
-
-
 def _evaluation(step: int, documents: list[_Document], nats: np.ndarray, baseline: np.ndarray) -> Evaluation:
     def score(members: list[int]) -> Score:
         num_bytes = sum(documents[i].num_bytes for i in members)
-        num_tokens = sum(int(documents[i].reader.lengths[documents[i].index]) for i in members)
+        num_tokens = sum(documents[i].num_tokens for i in members)
         bits, unigram_bits = (float(values[members].sum()) / math.log(2) for values in (nats, baseline))
         return Score(
             bits_per_byte=bits / num_bytes,

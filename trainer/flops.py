@@ -41,16 +41,14 @@ def training_flops(num_params_counted: int, num_tokens: int) -> int:
 
 
 def flops_per_token(config: ModelConfig, vocab_size: int) -> int:
-    """FLOPs that one training token costs, forward and backward: 6 x (weights multiplied) + 12 x layers x width x context."""
+    """FLOPs of one training token, forward and backward: 6 x weights multiplied + 12 x layers x width x context."""
     weights = num_params_non_embedding(config) + vocab_size * config.hidden_size
     return 6 * weights + 12 * config.num_layers * config.hidden_size * config.context_tokens
 
 
-def model_flops_utilization(
-    tokens_per_second: float, flops_per_token_: int, device_name: str, dtype: str
-) -> float | None:
+def model_flops_utilization(flops_per_second: float, device_name: str, dtype: str) -> float | None:
     """MFU between 0 and 1; None where the peak of ``device_name`` is not known (every CPU)."""
     for (part, type_name), peak in PEAK_FLOPS_PER_SECOND.items():
         if part in device_name and type_name == dtype:
-            return tokens_per_second * flops_per_token_ / peak
+            return flops_per_second / peak
     return None

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer import flops
 from trainer.config import TrainConfig
-from trainer.data import open_shards, TokenStream
+from trainer.data import TokenStream, open_shards
 from trainer.device import compute_threads
-from trainer.training_run import TrainProgress, TrainingRun
+from trainer.training_run import TrainingRun, TrainProgress
 
 
 class TrainResult(BaseModel):

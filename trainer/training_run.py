@@ -91,7 +91,7 @@ class TrainingRun:
             loss = self._take_step(*stream.batch(self.step, config.sequences_per_step))
             now = time.monotonic()
             rate = config.tokens_per_step / (now - step_started)
-            mfu = flops.model_flops_utilization(rate, per_token, device_name, config.dtype)
+            mfu = flops.model_flops_utilization(rate * per_token, device_name, config.dtype)
             timing = {"step": self.step, "seconds": now - step_started, "tokens_per_second": rate, "mfu": mfu}
             self._timings.append(json.dumps(timing))
             if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
@@ -178,8 +178,8 @@ def load_own_checkpoint(output: str, identity: str) -> Checkpoint | None:
     checkpoint = latest_checkpoint(storage.join(output, "checkpoint"))
     if checkpoint is not None and checkpoint.record["identity"] != identity:
         raise ConfigError(
-            f"{output}/checkpoint is of another run (config or shards {checkpoint.record['identity']}, now {identity}); "
-            f"delete {output} to train anew, or choose another output"
+            f"{output}/checkpoint is of another run (config or shards {checkpoint.record['identity']}, now "
+            f"{identity}); delete {output} to train anew, or choose another output"
         )
     return checkpoint
 

@@ -23,7 +23,7 @@ from typing import IO
 
 import zstandard
 
-from pipeline.archive.compression import COMPRESSIONS, DECODEDECODE_ERRORS, Compression, zstd_decoder
+from pipeline.archive.compression import DECODE_ERRORS, Compression, compression_of, zstd_decoder
 
 READ_BYTES = 1 << 20
 _SALVAGE_STEP_BYTES = 64

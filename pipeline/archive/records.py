@@ -1,0 +1,264 @@
+"""Records of WARC, WET, WAT and ARC files, with every byte that is not part of a record accounted for.
+
+``iter_records`` cuts the decompressed bytes into records by ``Content-Length`` (ARC: by the last field of the header
+line) and checks each cut: behind the block there must be the next record, the next member, or the end. Where there
+is not, it looks inside the block for the record that a wrong length swallowed, and goes on there. Whatever cannot be
+read comes out as a ``BrokenRecord``. fastwarc, which the tests hold this against record by record on intact archives,
+ends at the first record that is malformed.
+
+One pass. Memory is one block, of which at most ``max_block_bytes`` are kept, plus one span of decompressed bytes. A
+record that a wrong length *above* ``max_block_bytes`` swallowed, in a file that is not compressed record by record,
+is not found again: it counts as part of the broken record, whose message gives the bytes it spans.
+
+Source: ISO 28500:2017 (WARC 1.1), sections 4 and 5 and Annex A (record-at-a-time compression).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from pipeline.archive import headers
+from pipeline.archive.members import Damage, iter_spans
+from pipeline.archive.run import Run
+
+MAX_HEADER_BYTES = 1 << 20
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_MAX_LINE_ENDS_BYTES = 1 << 12
+_SHOWN_BYTES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record.
+
+    Args:
+        offset: where it starts, in bytes into the file; in a compressed file, where its member starts.
+        index: how many events (records and broken records) of the same offset come before it.
+        fields: header fields by lower-cased name.
+        header: the header as it stands in the file.
+        block: the content block, cut at ``max_block_bytes``.
+        block_bytes: the length of the whole block.
+    """
+
+    offset: int
+    index: int
+    fields: dict[str, str]
+    header: bytes
+    block: bytes
+    block_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """Bytes that are not, or not wholly, a record; ``fields`` holds what could be read of its header.
+
+    ``error_class`` is one of ``NotAnArchive``, ``GarbageBetweenRecords``, ``MalformedHeader``, ``WrongLength``,
+    ``TruncatedRecord``, and those of ``members.Damage``.
+    """
+
+    offset: int
+    index: int
+    fields: dict[str, str]
+    error_class: str
+    message: str
+
+
+def iter_records(stream: IO[bytes], max_block_bytes: int) -> Iterator[Record | BrokenRecord]:
+    """Cut an archive into records.
+
+    Args:
+        stream: WARC, WET, WAT or ARC; plain, gzip, zstd or lz4, by magic bytes; seekable, at its beginning.
+        max_block_bytes: how much of a block is kept.
+
+    Returns:
+        Records and broken records in file order; nothing for an empty file.
+
+    Raises:
+        OSError: if the file itself cannot be read.
+    """
+    events = iter_spans(stream, headers.starts_record)
+    framer = _Framer(max_block_bytes)
+    while True:
+        run = Run(events)
+        yield from framer.records(run)
+        if run.damage is None:
+            return
+        if not framer.damage_is_reported:
+            yield framer.broken(run.damage.offset, {}, run.damage.error_class, run.damage.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A readable header and where it lies in its run."""
+
+    fields: dict[str, str]
+    start: int
+    end: int
+    offset: int
+    block_bytes: int
+
+
+class _Framer:
+    """Cuts runs into records; numbers the events of each offset."""
+
+    def __init__(self, max_block_bytes: int) -> None:
+        self._max_block_bytes = max_block_bytes
+        self._numbered_offset = -1
+        self._index = 0
+        self._next_record = headers.NEXT_ANY  # narrowed by the first record: a file is WARC or ARC, not both
+        self.damage_is_reported = False  # whether a broken record already tells of the run's damage
+
+    def broken(self, offset: int, fields: dict[str, str], error_class: str, message: str) -> BrokenRecord:
+        return BrokenRecord(offset, self._number(offset), fields, error_class, message)
+
+    def records(self, run: Run) -> Iterator[Record | BrokenRecord]:
+        """All records of a run."""
+        self.damage_is_reported = False
+        position = 0
+        while True:
+            position = _skip_line_ends(run, position)
+            if not run.fill(position):
+                return
+            header = self._header(run, position)
+            event: Record | BrokenRecord
+            if header is None:
+                event, position = self._unframed(run, position)
+            else:
+                event, position = self._framed(run, header)
+            yield event
+
+    def _number(self, offset: int) -> int:
+        self._index = self._index + 1 if offset == self._numbered_offset else 0
+        self._numbered_offset = offset
+        return self._index
+
+    def _header(self, run: Run, position: int) -> _Header | None:
+        """The header at ``position``, ``None`` if there is no readable one."""
+        run.fill(position + 5)
+        end: int | None
+        if run.match(headers.WARC_START, position) and self._next_record is not headers.NEXT_ARC:
+            end = run.find_end(headers.HEADER_END, position, MAX_HEADER_BYTES)
+            fields = headers.parse_fields(run.slice(position, end)) if end is not None else {}
+            kind = headers.NEXT_WARC
+        else:
+            run.fill(position + headers.MAX_ARC_LINE_BYTES)
+            line = run.match(headers.ARC_START, position)
+            if line is None or self._next_record is headers.NEXT_WARC:
+                return None
+            end = line.end() + run.start
+            fields = headers.arc_fields(line)
+            run.fill(end + 4)
+            if run.slice(end, end + 5) == b"HTTP/":
+                fields["content-type"] = "application/http; msgtype=response"
+            kind = headers.NEXT_ARC
+        block_bytes = headers.declared_block_bytes(fields)
+        if end is None or block_bytes is None or not fields.get("warc-type"):
+            return None
+        self._next_record = kind
+        return _Header(fields, position, end, run.offset_of(position), block_bytes)
+
+    def _framed(self, run: Run, header: _Header) -> tuple[Record | BrokenRecord, int]:
+        """The record behind a readable header, and the position after it."""
+        raw_header = run.slice(header.start, header.end)
+        block_end = header.end + header.block_bytes
+        kept_end = min(block_end, header.end + self._max_block_bytes)
+        run.fill(kept_end - 1)
+        block = run.slice(header.end, kept_end)
+        found_end, next_member = _pass_block(run, header.end, block_end, min(kept_end, run.end))
+        if found_end < block_end:
+            return self._short(run, header, found_end, next_member)
+        if not _ends_cleanly(run, block_end):
+            if kept_end == block_end and (swallowed := run.search(self._next_record, header.end - 1, block_end)):
+                return self._wrong_length(header, swallowed)
+        elif run.damage is not None and run.damage.offset == run.offset_of(max(header.start, block_end - 1)):
+            return self._hit_by_damage(run.damage, header, header.block_bytes), run.end
+        index = self._number(header.offset)
+        return Record(header.offset, index, header.fields, raw_header, block, header.block_bytes), block_end
+
+    def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
+        """A record whose block ends early: at the next member, at damage, or at the end of the file."""
+        swallowed = run.search(self._next_record, max(header.end - 1, run.start), end)
+        if swallowed is not None:
+            return self._wrong_length(header, swallowed)
+        if next_member is None and run.damage is not None:
+            return self._hit_by_damage(run.damage, header, end - header.end), end
+        message = f"block ends after {end - header.end} bytes, expected Content-Length {header.block_bytes}"
+        return self.broken(header.offset, header.fields, "TruncatedRecord", message), end
+
+    def _wrong_length(self, header: _Header, swallowed: int) -> tuple[BrokenRecord, int]:
+        message = f"next record found {swallowed - header.end} bytes behind the header, expected Content-Length "
+        broken = self.broken(header.offset, header.fields, "WrongLength", f"{message}{header.block_bytes}")
+        return broken, swallowed
+
+    def _hit_by_damage(self, damage: Damage, header: _Header, read_bytes: int) -> BrokenRecord:
+        self.damage_is_reported = True
+        message = f"{damage.message} (member at byte {damage.offset}); read {read_bytes} of {header.block_bytes} bytes"
+        return self.broken(header.offset, header.fields, damage.error_class, message)
+
+    def _unframed(self, run: Run, position: int) -> tuple[BrokenRecord, int]:
+        """The bytes from ``position`` up to the next start of a record."""
+        offset = run.offset_of(position)
+        shown = run.slice(position, position + _SHOWN_BYTES)
+        is_header = headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
+        fields = headers.parse_fields(run.slice(position, position + headers.MAX_ARC_LINE_BYTES)) if is_header else {}
+        scanned = position + 1
+        while (end := run.next_start(self._next_record, scanned)) is None:
+            scanned = max(scanned, run.end - headers.MAX_ARC_LINE_BYTES)
+            run.drop(scanned - 1)
+            if not run.fill(run.end):
+                end = run.end
+                break
+        if is_header:
+            message = f"found header {shown!r}…, expected one with WARC-Type, Content-Length and an end"
+            return self.broken(offset, fields, "MalformedHeader", message), end
+        is_archive = self._next_record is not headers.NEXT_ANY or end < run.end
+        error_class = "GarbageBetweenRecords" if is_archive else "NotAnArchive"
+        message = f"found {end - position} bytes {shown!r}…, expected a record (WARC/1.x or an ARC header line)"
+        return self.broken(offset, {}, error_class, message), end
+
+
+def _skip_line_ends(run: Run, position: int) -> int:
+    """Position of the next byte that is not a line end; forgets what lies before it."""
+    while True:
+        run.drop(position)
+        if not run.fill(position):
+            return position
+        match = run.match(_LINE_ENDS, position)
+        if match is None or match.end() == match.start():
+            return position
+        position = match.end() + run.start
+
+
+def _ends_cleanly(run: Run, position: int) -> bool:
+    """Whether a record or the end of the run follows ``position``, line ends apart."""
+    limit = position + _MAX_LINE_ENDS_BYTES
+    while run.fill(position) and position < limit:
+        match = run.match(_LINE_ENDS, position)
+        if match is None or match.end() == match.start():
+            run.fill(position + 5)
+            if run.match(headers.WARC_START, position):
+                return True
+            run.fill(position + headers.MAX_ARC_LINE_BYTES)
+            return headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
+        position = match.end() + run.start
+    return True
+
+
+def _pass_block(run: Run, start: int, end: int, passed: int) -> tuple[int, int | None]:
+    """Go over the part of a block that is not kept, from ``passed`` to ``end``.
+
+    Returns:
+        Where the block really ends, and the position of the member that begins a record inside it, if one does.
+    """
+    while True:
+        member = run.next_member(start, min(end, run.end))
+        if member is not None:
+            return member, member
+        if passed >= end or not run.fill(passed):
+            return min(passed, end), None
+        if passed > start:
+            run.drop(passed)
+        passed = min(end, run.end)

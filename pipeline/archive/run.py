@@ -1,0 +1,97 @@
+"""The decompressed bytes between two damages, as a buffer that grows at its end and is consumed from its start.
+
+Positions count decompressed bytes from the start of the run; in a file that is not compressed, which is one run, they
+are offsets in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from pipeline.archive.headers import starts_record
+from pipeline.archive.members import Damage, Span
+
+
+class Run:
+    """A window on the decompressed bytes up to the next damage or the end of the file."""
+
+    def __init__(self, events: Iterator[Span | Damage]) -> None:
+        self._events = events
+        self._buffer = bytearray()
+        self._ended = False
+        self._members: deque[tuple[int, int, bool]] = deque()  # position, offset in the file, begins a record
+        self.start = 0
+        """Position of the first byte that is still held."""
+        self.damage: Damage | None = None
+        """What ended the run; ``None`` before its end, and at the end of the file."""
+
+    @property
+    def end(self) -> int:
+        """Position after the last byte that is held."""
+        return self.start + len(self._buffer)
+
+    def fill(self, position: int) -> bool:
+        """Read on until the byte at ``position`` is held; false if the run ends before it."""
+        while self.start + len(self._buffer) <= position:
+            event = None if self._ended else next(self._events, None)
+            if not isinstance(event, Span):
+                self._ended = True
+                self.damage = event or self.damage
+                return False
+            if event.starts_member and event.member_offset is not None:
+                self._members.append((self.end, event.member_offset, starts_record(event.data)))
+            self._buffer += event.data
+        return True
+
+    def drop(self, position: int) -> None:
+        """Forget what lies before ``position``; at most all that is held."""
+        position = min(position, self.end)
+        del self._buffer[: position - self.start]
+        self.start = position
+        while len(self._members) > 1 and self._members[1][0] <= position:
+            self._members.popleft()
+
+    def slice(self, start: int, end: int) -> bytes:
+        """Bytes in ``[start, end)``, as far as they are held."""
+        with memoryview(self._buffer) as view:
+            return bytes(view[start - self.start : end - self.start])
+
+    def match(self, pattern: re.Pattern[bytes], position: int) -> re.Match[bytes] | None:
+        """Match ``pattern`` at ``position``; positions in the match count from ``start``."""
+        return pattern.match(self._buffer, position - self.start)
+
+    def search(self, next_record: re.Pattern[bytes], start: int, end: int) -> int | None:
+        """Position in ``[start, end)`` at which a record begins; the pattern matches the newline before it."""
+        match = next_record.search(self._buffer, start - self.start, end - self.start)
+        return match.start() + 1 + self.start if match else None
+
+    def find_end(self, pattern: re.Pattern[bytes], position: int, limit_bytes: int) -> int | None:
+        """Position after the first match of ``pattern`` (up to 16 bytes long) within ``limit_bytes``."""
+        searched = position
+        while True:
+            match = pattern.search(self._buffer, searched - self.start, position + limit_bytes - self.start)
+            if match:
+                return match.end() + self.start
+            searched = max(position, self.end - 16)
+            if self.end - position >= limit_bytes or not self.fill(self.end):
+                return None
+
+    def offset_of(self, position: int) -> int:
+        """Offset in the file of the member that holds ``position``; in a plain file, of the position itself."""
+        offset = position
+        for start, member_offset, _ in self._members:
+            if start > position:
+                break
+            offset = member_offset
+        return offset
+
+    def next_member(self, start: int, end: int) -> int | None:
+        """Position in ``[start, end)`` of the first member that begins a record."""
+        return next((at for at, _, begins_record in self._members if begins_record and start <= at < end), None)
+
+    def next_start(self, next_record: re.Pattern[bytes], position: int) -> int | None:
+        """First position from ``position`` on, of what is held, at which a record or such a member begins."""
+        starts = (self.search(next_record, position - 1, self.end), self.next_member(position, self.end))
+        return min((start for start in starts if start is not None), default=None)

@@ -1,0 +1,186 @@
+"""Reader of WARC, WET, WAT and ARC files: every record becomes a page, a count, or a row for quarantine.
+
+A *page* is a response, resource, conversion or revisit record. What a crawler writes beside pages (warcinfo, request,
+metadata, dns answers, continuations, unknown types) is counted by type. Bytes that are not a readable record become a
+row with an error. So for each file
+
+    sum of all counts = records + damaged places,   sum of page and ``unreadable`` counts = rows.
+
+Pages that cannot become text end here, in this order: a revisit has no payload; a response with a status other than
+200 is not the page asked for; robots.txt and the crawler's own logs are not pages; an empty payload; one above
+``max_payload_bytes``; one that a crawler cut off, if ``keep_truncated`` is off; one that is neither HTML nor plain
+text (``pipeline/content_type.py``). Encodings are undone first (``pipeline/archive/http_message.py``).
+
+Cost: about 40 µs a record beside decompression, a tenth of what a bare loop over the same records with fastwarc and
+resiliparse takes in all; ``benchmarks/ingest.py`` measures it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from pipeline import storage
+from pipeline.archive.digests import digest_error
+from pipeline.archive.http_message import HttpMessage, decode_body, parse_message
+from pipeline.archive.records import BrokenRecord, Record, iter_records
+from pipeline.content_type import TEXT_TYPES, declared_charset, effective_type, media_type
+from pipeline.errors import RetryableError
+from pipeline.input_unit import InputUnit
+from pipeline.page_batches import Ended, PageBatches
+from pipeline.read_config import ReadConfig, Reason
+
+NAME = "read_warc"
+VERSION = "1"
+
+PAGE_TYPES = ("response", "resource", "conversion", "revisit")
+_COUNTED_TYPES = frozenset({"warcinfo", "request", "metadata", "continuation"})
+_HTTP_HEADER_ROOM_BYTES = 1 << 16
+_CHUNKING_ROOM = 2  # a chunked body may be up to twice as long as what it carries, in chunks of a few bytes
+_CRAWLER_LOG_URL = re.compile(r"(?:metadata|urn):", re.IGNORECASE)
+_ROBOTS_TXT_URL = re.compile(r"https?://[^/?#]*/robots\.txt(?:[?#]|$)", re.IGNORECASE)
+_HTTP_OK = 200
+
+
+def read(unit: InputUnit, config: ReadConfig, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Read one archive.
+
+    Args:
+        unit: the file.
+        config: bounds and options.
+        counts: filled with the number of records by type, ``unreadable`` for damaged places.
+
+    Returns:
+        Batches of schema ``PAGE``, in file order.
+
+    Raises:
+        RetryableError: if reading from remote storage breaks off.
+    """
+    batches = PageBatches(unit, NAME)
+    max_block_bytes = _CHUNKING_ROOM * config.max_payload_bytes + _HTTP_HEADER_ROOM_BYTES
+    try:
+        with storage.open_input(unit.location) as stream:
+            for event in iter_records(stream, max_block_bytes):
+                _add(event, batches, config, counts)
+                if batches.is_full and (batch := batches.take()):
+                    yield batch
+    except OSError as error:
+        if "://" in unit.location:
+            raise RetryableError(f"reading {unit.location} failed: {error}; expected a readable file") from error
+        counts["unreadable"] += 1
+        batches.add_unreadable(
+            offset=-1,
+            error_class="UnreadableFile",
+            error_message=f"found {type(error).__name__}: {error.strerror or error}, expected a readable file",
+        )
+    if batch := batches.take():
+        yield batch
+
+
+def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig, counts: Counter[str]) -> None:
+    """Add one event of the file to ``counts``, and to ``batches`` if it is a page or broken."""
+    if isinstance(event, Record):
+        error = digest_error(event) if config.verify_digests else None
+        if error is None:
+            record_type = _record_type(event.fields)
+            counts[record_type] += 1
+            if record_type in PAGE_TYPES:
+                _add_page(event, record_type, batches, config)
+            return
+        error_class, message = "DigestMismatch", error
+    else:
+        error_class, message = event.error_class, event.message
+    counts["unreadable"] += 1
+    batches.add_unreadable(
+        offset=event.offset,
+        index=event.index,
+        error_class=error_class,
+        error_message=message,
+        record_type=event.fields.get("warc-type"),
+        record_id=event.fields.get("warc-record-id"),
+        url=_url(event.fields),
+    )
+
+
+def _record_type(fields: dict[str, str]) -> str:
+    """What a record counts as."""
+    record_type = fields["warc-type"].lower()
+    if record_type in PAGE_TYPES:
+        is_dns = _url(fields).startswith("dns:") or media_type(fields.get("content-type", "")) == "text/dns"
+        return "dns" if is_dns else record_type
+    return record_type if record_type in _COUNTED_TYPES else "unknown"
+
+
+def _add_page(record: Record, record_type: str, batches: PageBatches, config: ReadConfig) -> None:
+    fields = record.fields
+    content_header = fields.get("content-type", "")
+    message = parse_message(record.block) if media_type(content_header) == "application/http" else None
+    if message is not None:
+        content_header = message.fields.get("content-type", "")
+    elif media_type(content_header) == "application/http":
+        content_header = ""
+    charset = declared_charset(content_header)
+    content_type = media_type(content_header)
+    payload, ended = _payload(record, message, record_type, config)
+    if ended is None:
+        declared, content_type = content_type, effective_type(content_type, payload, charset)
+        if content_type not in TEXT_TYPES:
+            content_type, ended = declared or content_type, (Reason.CONTENT_TYPE, None, None)
+    batches.add_page(
+        offset=record.offset,
+        index=record.index,
+        record_type=record_type,
+        record_id=fields.get("warc-record-id"),
+        payload=payload,
+        ended=ended,
+        url=_url(fields),
+        fetch_time=_seconds_since_1970(fields.get("warc-date", "")),
+        http_status=message.status if message else None,
+        content_type=content_type or None,
+        charset=charset,
+    )
+
+
+def _payload(
+    record: Record, message: HttpMessage | None, record_type: str, config: ReadConfig
+) -> tuple[bytes, Ended | None]:
+    """The payload with its encodings undone, and why the page ends here, if it does."""
+    limit = config.max_payload_bytes
+    if record_type == "revisit":
+        return b"", (Reason.REVISIT, None, None)
+    if message is not None and message.status != _HTTP_OK:
+        return b"", (Reason.HTTP_STATUS, message.status, _HTTP_OK)
+    url = _url(record.fields)
+    if _CRAWLER_LOG_URL.match(url):
+        return b"", (Reason.CRAWLER_LOG, None, None)
+    if _ROBOTS_TXT_URL.match(url):
+        return b"", (Reason.ROBOTS_TXT, None, None)
+    header_bytes = message.header_bytes if message else 0
+    if record.block_bytes > len(record.block):
+        return b"", (Reason.PAYLOAD_TOO_LARGE, record.block_bytes - header_bytes, limit)
+    payload = decode_body(message, limit) if message else record.block
+    if not payload.strip():
+        return b"", (Reason.EMPTY_PAYLOAD, len(payload), 1)
+    if len(payload) > limit:
+        return b"", (Reason.PAYLOAD_TOO_LARGE, len(payload), limit)
+    if record.fields.get("warc-truncated") and not config.keep_truncated:
+        return b"", (Reason.TRUNCATED, None, None)
+    return payload, None
+
+
+def _url(fields: dict[str, str]) -> str:
+    """The target URI as it stands, without the angle brackets that wget writes."""
+    return fields.get("warc-target-uri", "").removeprefix("<").removesuffix(">")
+
+
+def _seconds_since_1970(date: str) -> int | None:
+    """A ``WARC-Date`` (UTC if it names no zone), ``None`` if it is malformed."""
+    try:
+        parsed = datetime.fromisoformat(date)
+    except ValueError:
+        return None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

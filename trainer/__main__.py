@@ -1,0 +1,32 @@
+"""``python -m trainer CONFIG.toml``: train and evaluate where Spark and Java are absent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from pipeline.errors import ChaffinchError
+from trainer.command import summary, train_and_evaluate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 after one line on stderr that says what is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train on shards, score held-out text.")
+    parser.add_argument("config", help="TOML file with shards, output and table [train]")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        result, evaluation = train_and_evaluate(options.config)
+    except ChaffinchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps({"training": result.model_dump(), "evaluation": evaluation.model_dump()}, indent=2))
+    else:
+        print(summary(result, evaluation))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
