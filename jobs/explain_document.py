@@ -6,12 +6,9 @@ signals, text, cluster, shard and offset are found by a scan of one id column ea
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -23,24 +20,23 @@ from jobs.explanation import (
     Cluster,
     ClusterMember,
     Explanation,
+    Outcome,
     RecordHistory,
     RuleCheck,
     ShardPlace,
     StageOutcome,
     render,
 )
+from jobs.find_record import not_found, rows_named
 from jobs.run_folder import STAGES_BEFORE_RULES, RunFolder
 from pipeline.errors import ConfigError, ShardError
 from pipeline.schema import DECISION, ENDED, LOCATION
 from pipeline.shard_manifest import load_manifest
 
-_DOC_ID = re.compile(r"[0-9a-f]{32}")
-_ARCHIVE_OFFSET = re.compile(r"(?P<archive>.+):(?P<offset>\d+)")
 _IDENTITY = ("doc_id", "source", "domain", "url", "warc_file", "warc_record_id", "warc_offset", "record_type")
 _PAGE = (*_IDENTITY, "http_status", "fetch_time", "lang", "lang_score", "num_bytes", "num_chars")
 _NOT_SIGNALS = {*_PAGE, *ENDED.names, *LOCATION.names}
 _READERS = STAGES_BEFORE_RULES[:2]
-_MAX_URLS_COMPARED = 500
 __all__ = ["explain", "render"]
 
 
@@ -57,47 +53,14 @@ def explain(run_folder: str, which: str) -> Explanation:
     run = RunFolder(run_folder)
     if not run.record or not run.is_finished("signals"):
         raise ConfigError(f"{run_folder}/signals is not finished; nothing can be explained yet: run it first")
-    where = _condition(which)
+    where = rows_named(which)
     pages = run.rows("signals", [*_IDENTITY, "unit", "page_index"], where).to_pylist()
     lost = run.rows("quarantine", [*_IDENTITY, "error_class", "error_message"], where).to_pylist()
     if not pages and not lost:
-        raise ConfigError(_not_found(run, which))
+        raise ConfigError(not_found(run, which))
     histories = [_page_history(run, page) for page in pages] + [_quarantine_history(run, record) for record in lost]
     histories.sort(key=lambda history: (history.source, history.warc_file, history.warc_offset or 0, history.doc_id))
     return Explanation(run_folder=run_folder, question=which, records=tuple(histories))
-
-
-def _condition(which: str) -> pc.Expression:
-    """Which rows of ``signals/`` and ``quarantine/`` the question means."""
-    if _DOC_ID.fullmatch(which):
-        return pc.field("doc_id") == which
-    condition = pc.field("url") == which
-    match = _ARCHIVE_OFFSET.fullmatch(which)
-    if match is not None and int(match["offset"]) < 1 << 63:
-        at_offset = pc.field("warc_offset") == int(match["offset"])
-        archive = match["archive"]
-        named = (pc.field("warc_file") == archive) | pc.ends_with(pc.field("warc_file"), f"/{archive}")
-        qualified = pc.binary_join_element_wise(pc.field("source"), pc.field("warc_file"), "/") == archive
-        condition = condition | (at_offset & (named | qualified))
-    return condition
-
-
-def _not_found(run: RunFolder, which: str) -> str:
-    host = urlsplit(which).hostname if "://" in which else None
-    message = f"no record {which!r} in {run.location}; expected a doc_id, a URL or <archive>:<offset>"
-    if host is None:
-        return message
-    urls = sorted(set(run.rows("signals", ["url"], pc.field("host") == host).column("url").to_pylist()))
-    if not urls:
-        return f"{message}; no page of host {host} was read"
-    urls.sort(key=lambda url: -_shared_prefix_chars(url, which))
-    nearest = difflib.get_close_matches(which, urls[:_MAX_URLS_COMPARED], n=3, cutoff=0) or urls[:3]
-    return f"{message}; nearest on {host}: {', '.join(nearest)}"
-
-
-def _shared_prefix_chars(first: str, second: str) -> int:
-    pairs = zip(first, second, strict=False)
-    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def _page_history(run: RunFolder, page: dict[str, Any]) -> RecordHistory:
@@ -154,6 +117,7 @@ def _rule_checks(run: RunFolder, row: dict[str, Any]) -> Iterator[RuleCheck]:
         rule = in_force.rule
         value = row.get(rule.signal)
         value = None if value is None or math.isnan(value) else float(value)
+        judged = in_force.judges(row["lang"])
         yield RuleCheck(
             filter=in_force.filter_name,
             reason=str(rule.reason),
@@ -161,7 +125,8 @@ def _rule_checks(run: RunFolder, row: dict[str, Any]) -> Iterator[RuleCheck]:
             value=value,
             drop_if=rule.drop_if,
             threshold=in_force.threshold,
-            fired=value is not None and in_force.fires(value),
+            judged=judged,
+            fired=judged and value is not None and in_force.fires(value),
         )
 
 
@@ -184,7 +149,7 @@ def _stage_outcomes(
         else:
             yield StageOutcome(stage=stage, outcome="passed")
     for stage, folder in (("redact_pii", "corpus"), ("write_token_shards", "shards")):
-        run_so_far = "passed" if run.is_finished(folder) else "not run"
+        run_so_far: Outcome = "passed" if run.is_finished(folder) else "not run"
         yield StageOutcome(stage=stage, outcome="not reached" if is_over else run_so_far)
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jobs.written_numbers import number
 from pipeline.config import Config
 
 TEXT_HEAD_CHARS = 300
@@ -27,7 +28,10 @@ class StageOutcome(Config):
 
 
 class RuleCheck(Config):
-    """One rule on one signal. A record is dropped by the first rule that fires; the others are shown all the same."""
+    """One rule on one signal. A record is dropped by the first rule that fires; the others are shown all the same.
+
+    ``judged`` is False where the filter looks at other languages only.
+    """
 
     filter: str
     reason: str
@@ -35,6 +39,7 @@ class RuleCheck(Config):
     value: float | None
     drop_if: str
     threshold: float
+    judged: bool
     fired: bool
 
 
@@ -87,7 +92,7 @@ class RecordHistory(Config):
     lang_score: float | None = None
     num_bytes: int | None = None
     num_chars: int | None = None
-    verdict: Literal["kept", "dropped", "quarantined"] | None
+    verdict: Literal["kept", "dropped", "quarantined"] | None = None
     ended_by: StageOutcome | None = None
     kept_doc_id: str | None = None
     stages: tuple[StageOutcome, ...]
@@ -198,7 +203,7 @@ def _stage_rows(history: RecordHistory) -> list[tuple[str, ...]]:
 def _rule_rows(history: RecordHistory) -> list[tuple[str, ...]]:
     return [
         (
-            "✗" if check.fired else "✓",
+            "✗" if check.fired else "✓" if check.judged else "–",
             check.filter,
             check.signal,
             number(check.value),
@@ -219,13 +224,6 @@ def _print_table(console: Console, title: str, columns: tuple[str, ...], rows: l
     for row in rows:
         table.add_row(*(Text(_printable(str(cell))) for cell in row))
     console.print(table)
-
-
-def number(value: float | None) -> str:
-    """A signal's value for people: integers whole, others to five significant digits, nothing for None."""
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.5g}"
 
 
 def _printable(text: str) -> str:

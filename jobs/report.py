@@ -12,27 +12,27 @@ from collections.abc import Callable
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from jobs import report_sections, report_training
-from jobs.report_page import Section, count, plural, share, size
+from jobs import report_documents, report_records, report_training
+from jobs.report_page import Section
 from jobs.run_folder import RunFolder
+from jobs.written_numbers import count, plural, share, size
 from pipeline import storage
-from pipeline.shard_manifest import load_manifest
 
 REPORT = "report/index.html"
 _SECTIONS: tuple[Callable[[RunFolder], Section], ...] = (
-    report_sections.funnel,
-    report_sections.reasons,
-    report_sections.languages,
-    report_sections.mixture_section,
-    report_sections.signals,
-    report_sections.duplicates,
+    report_records.funnel,
+    report_records.reasons,
+    report_documents.languages,
+    report_documents.mixture_section,
+    report_documents.signals,
+    report_documents.duplicates,
     report_training.redaction,
     report_training.tokenizers,
     report_training.shards,
     report_training.model,
-    report_sections.samples,
-    report_sections.quarantine,
-    report_sections.archives,
+    report_records.samples,
+    report_records.quarantine,
+    report_records.archives,
     report_training.config,
 )
 
@@ -72,7 +72,7 @@ def write_report(run_folder: str) -> str:
 
 def _title(run: RunFolder) -> str:
     """Named after the sources: the folder's name is not part of what a run is."""
-    return ", ".join(entry["source"] for entry in run.record["config"]["input"])
+    return "Audit of " + ", ".join(entry["name"] for entry in run.record["config"]["input"])
 
 
 def _headline(run: RunFolder) -> str:
@@ -85,7 +85,7 @@ def _headline(run: RunFolder) -> str:
         f"{plural(ledger.num_records, 'record')} in {plural(len(ledger.archives), 'archive')} held "
         f"{plural(ledger.num_pages, 'page')}; {count(ledger.num_kept)} of them "
         f"({share(ledger.num_kept, ledger.num_pages)}) were kept: {size(kept_bytes)} of text, "
-        f"{count(ledger.outputs.get('tokens'))} tokens."
+        f"{count(ledger.outputs['tokens'])} tokens."
     )
     evaluation = report_training.evaluation_of(run)
     if evaluation is None:
@@ -108,9 +108,8 @@ def _figures_of_merit(run: RunFolder) -> list[tuple[str, str, str]]:
         (count(ledger.num_kept), "documents kept", f"{share(ledger.num_kept, ledger.num_pages)} of pages"),
         (size(sum(entry.bytes_kept for entry in ledger.languages)), "text kept", "UTF-8"),
     ]
-    if run.is_finished("shards"):
-        tokens = sum(entry.num_tokens for entry in load_manifest(run.path("shards")).shards)
-        found.append((count(tokens), "tokens", f"{plural(ledger.outputs.get('shards', 0), 'shard')}"))
+    if "tokens" in ledger.outputs:
+        found.append((count(ledger.outputs["tokens"]), "tokens", plural(ledger.outputs["shards"], "shard")))
     evaluation = report_training.evaluation_of(run)
     if evaluation is not None:
         overall = evaluation["overall"]

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
 from jobs.signal_histogram import Histogram
+from jobs.written_numbers import short_number
 
 KEPT = "#3f8fa8"
 DROPPED = "#cf7152"
 LOST = "#c9a33a"
 SECOND = "#8a7fb8"
 MUTED = "#9aa3ab"
+MAX_BARS = 24
 _ROW_PIXELS = 24
-_FRAME_PIXELS = 76
+_AXIS_PIXELS = 44
+_LEGEND_PIXELS = 26
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def bars(
     *,
     stacked: bool = False,
     number_format: str = ",",
-    axis_title: str = "",
+    axis_format: str | None = None,
     note: str = "",
 ) -> Figure:
     """Horizontal bars, the first label on top.
@@ -75,7 +80,8 @@ def bars(
     Args:
         series: name, one value per label, colour.
         stacked: one bar per label, its series end to end; else one bar per series beside each other.
-        number_format: d3 format of values on the axis and when pointed at.
+        number_format: d3 format of a value that is pointed at.
+        axis_format: of the axis, if another.
     """
     plot = go.Figure()
     for series_name, values, colour in series:
@@ -90,9 +96,10 @@ def bars(
     rows = len(labels) * (1 if stacked else max(1, len(series) * 0.7))
     plot.update_layout(barmode="stack" if stacked else "group", showlegend=len(series) > 1)
     plot.update_layout(legend={"traceorder": "normal"})
-    plot.update_xaxes(title={"text": axis_title}, tickformat=number_format, rangemode="tozero")
-    plot.update_yaxes(autorange="reversed", type="category", ticksuffix="  ")
-    return _figure(name, title, plot, height_pixels=round(_FRAME_PIXELS + _ROW_PIXELS * rows), note=note)
+    plot.update_xaxes(tickformat=axis_format or number_format, rangemode="tozero")
+    plot.update_yaxes(autorange="reversed", type="category", ticksuffix="  ", showgrid=False)
+    frame = _AXIS_PIXELS + (_LEGEND_PIXELS if len(series) > 1 else 0)
+    return _figure(name, title, plot, height_pixels=round(frame + _ROW_PIXELS * rows), note=note)
 
 
 def histogram(name: str, title: str, found: Histogram, *, note: str = "") -> Figure:
@@ -120,11 +127,10 @@ def histogram(name: str, title: str, found: Histogram, *, note: str = "") -> Fig
             xanchor="left" if on_right else "right", xshift=3 if on_right else -3,
         )  # fmt: skip
     plot.update_layout(showlegend=False)
-    plot.update_yaxes(type="log", dtick=1, exponentformat="SI", nticks=4)
+    plot.update_yaxes(**_log_counts(found.counts, headroom=3))
     plot.update_xaxes(
         tickvals=list(found.tick_positions), ticktext=list(found.tick_labels), range=[edges[0], edges[-1]]
     )
-    plot = plot.update_layout(bargap=0)
     return _figure(name, title, plot, height_pixels=170, note=note, small=True)
 
 
@@ -139,10 +145,22 @@ def columns(name: str, title: str, labels: Sequence[str], values: Sequence[int],
         textposition="outside",
         hovertemplate="%{x}: %{y:,}<extra></extra>",
     )
-    plot.update_xaxes(type="category")
-    plot.update_yaxes(type="log", dtick=1, exponentformat="SI")
+    plot.update_xaxes(type="category", showgrid=False)
+    plot.update_yaxes(**_log_counts(values, headroom=2))
     plot.update_layout(showlegend=False)
-    return _figure(name, title, plot, height_pixels=280, note=note)
+    return _figure(name, title, plot, height_pixels=220, note=note, small=True)
+
+
+def _log_counts(counts: Sequence[int], *, headroom: float) -> dict[str, Any]:
+    """A logarithmic axis for counts on which a bar of one document is still seen."""
+    most = max([*counts, 1])
+    powers = range(len(str(most)))
+    return {
+        "type": "log",
+        "range": [math.log10(0.6), math.log10(most * headroom)],
+        "tickvals": [10**power for power in powers],
+        "ticktext": [short_number(10.0**power) for power in powers],
+    }
 
 
 def curve(

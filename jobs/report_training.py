@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs import report_figures as figures
-from jobs.report_page import PageTable, Section, code, count, num, plural, share, size, text
-from jobs.report_sections import MAX_BARS, unfinished
+from jobs.report_figures import MAX_BARS
+from jobs.report_page import PageTable, Section, code, num, text, unfinished
 from jobs.run_folder import RunFolder
+from jobs.written_numbers import count, plural, share, size
 from pipeline import storage
 from pipeline.shard_manifest import load_manifest
 

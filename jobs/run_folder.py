@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from filters.registry import FiltersConfig, enabled_filters
 from filters.rule import Filter, Rule
+from filters.thresholds import TextFilterConfig
 from pipeline import storage
 from pipeline.config import parse
 from pipeline.errors import ConfigError, ShardError
@@ -30,7 +32,7 @@ from pipeline.manifest import MANIFEST_NAME, Manifest, read_manifest
 STAGES_BEFORE_RULES = ("read_warc", "read_table", "filter_url", "extract_text")
 STAGES_AFTER_RULES = ("dedup_exact", "dedup_near", "sample_mixture")
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
+_COMPARE: dict[str, Callable[[Any, float], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -40,15 +42,24 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class RuleInForce:
-    """A rule of an enabled filter, with its threshold."""
+    """A rule of an enabled filter, with its threshold and the languages that it judges (None: all)."""
 
     filter_name: str
     rule: Rule
     threshold: float
+    languages: tuple[str, ...] | None = None
+
+    def judges(self, lang: str | None) -> bool:
+        """Whether the rule looks at documents of this language."""
+        return self.languages is None or lang in self.languages
 
     def fires(self, value: float) -> bool:
-        """Whether the rule drops a document whose signal has this value."""
-        return _COMPARE[self.rule.drop_if](value, self.threshold)
+        """Whether the rule drops a document that it judges and whose signal has this value."""
+        return bool(_COMPARE[self.rule.drop_if](value, self.threshold))
+
+    def count_fires(self, values: np.ndarray) -> int:
+        """Among documents that it judges, those that the rule drops; shape (num_documents,)."""
+        return int(np.count_nonzero(_COMPARE[self.rule.drop_if](values, self.threshold)))
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,12 @@ class RunFolder:
     def rules(self) -> list[RuleInForce]:
         """Every rule that is on, in the order in which they judge."""
         return [
-            RuleInForce(filter_.name, rule, float(threshold))
+            RuleInForce(
+                filter_name=filter_.name,
+                rule=rule,
+                threshold=float(threshold),
+                languages=config.languages if isinstance(config, TextFilterConfig) else None,
+            )
             for filter_, config in self.filters
             for rule in filter_.rules
             if (threshold := getattr(config, rule.threshold)) is not None

@@ -45,7 +45,7 @@ def resolved_config(context: RunContext) -> dict[str, Any]:
     """The config without what cannot change the output: where the run lies, and how Spark executes it."""
     values = context.config.model_dump(mode="json", exclude={"spark"})
     values["run"].pop("output")
-    values["input"] = sorted(values["input"], key=lambda entry: entry["source"])
+    values["input"] = sorted(values["input"], key=lambda entry: entry["name"])
     for entry in values["input"]:
         entry["paths"] = sorted(entry["paths"])
     return values

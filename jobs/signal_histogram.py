@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.run_folder import RuleInForce
+from jobs.written_numbers import number, short_number
 
 NUM_BINS = 36
 _TAIL = 0.005  # share of documents at each end that the end bins take in
+_LOG_MARGIN = 1.2  # room beside the outermost thresholds on a logarithmic axis
 _LOG_ABOVE = 200  # integers that reach further are binned by their logarithm
 
 
@@ -55,15 +57,14 @@ def histogram(column: pa.ChunkedArray, rules: Sequence[RuleInForce]) -> Histogra
     if not len(values):
         return None
     is_integer = pa.types.is_integer(column.type)
-    low, high = (float(value) for value in np.quantile(values, [_TAIL, 1 - _TAIL]))
-    limits = sorted({in_force.threshold for in_force in rules})
-    is_log = is_integer and max(high, *limits) > _LOG_ABOVE
-    low, high = min([low, *limits]), max([high, *limits])
     cuts = sorted({_first_value_beyond(in_force, is_integer=is_integer) for in_force in rules})
+    low, high = (float(value) for value in np.quantile(values, [_TAIL, 1 - _TAIL]))
+    is_log = is_integer and values.min() >= 0 and max(high, cuts[-1]) > _LOG_ABOVE
+    low, high = _limits(low, high, cuts, is_log=is_log, is_integer=is_integer)
     edges = _edges(low, high, cuts, is_log=is_log, is_integer=is_integer)
     counts = np.histogram(np.clip(values, edges[0], np.nextafter(edges[-1], -math.inf)), edges)[0]
     middles = [_inside(a, b, is_integer=is_integer) for a, b in itertools.pairwise(edges)]
-    place = (lambda value: math.log10(max(value, 0.5))) if is_log else float
+    place = _log_position if is_log else float
     ticks = _ticks(edges[0], edges[-1], is_log=is_log)
     return Histogram(
         edges=tuple(place(edge) for edge in edges),
@@ -85,23 +86,37 @@ def _first_value_beyond(in_force: RuleInForce, *, is_integer: bool) -> float:
     return float(np.nextafter(in_force.threshold, math.inf)) if above else in_force.threshold
 
 
-def _edges(low: float, high: float, cuts: Sequence[float], *, is_log: bool, is_integer: bool) -> np.ndarray:
-    """About ``NUM_BINS`` bins of like width between ``low`` and ``high``, with every cut an edge."""
+def _limits(low: float, high: float, cuts: Sequence[float], *, is_log: bool, is_integer: bool) -> tuple[float, float]:
+    """The axis: ``low`` to ``high``, widened so that a bin lies on either side of every cut."""
+    low, high = min(low, cuts[0]), max(high, cuts[-1])
     if is_integer:
         low, high = math.floor(low), math.floor(high) + 1
-    margin = 0 if is_integer else (high - low or 1.0) / NUM_BINS
-    low, high = (low if low == 0 else low - margin), high + margin
-    low = max(low, 1.0) if is_log else low
-    scale, unscale = (np.log10, lambda x: 10.0**x) if is_log else (np.asarray, np.asarray)
-    points = sorted({low, high, *(cut for cut in cuts if low < cut < high)})
-    span = float(scale(high) - scale(low))
-    edges: list[float] = [low]
+    if is_log:
+        return max(0, min(low, math.floor(cuts[0] / _LOG_MARGIN))), max(high, math.ceil(cuts[-1] * _LOG_MARGIN))
+    margin = 1.0 if is_integer else (high - low or 1.0) / NUM_BINS
+    low = cuts[0] - margin if cuts[0] - low < margin else low
+    high = cuts[-1] + margin if high - cuts[-1] < margin else high
+    return low, high
+
+
+def _edges(low: float, high: float, cuts: Sequence[float], *, is_log: bool, is_integer: bool) -> np.ndarray:
+    """About ``NUM_BINS`` bins of like width between ``low`` and ``high``, with every cut an edge."""
+    place = _log_position if is_log else float
+    points = [low, *(cut for cut in cuts if low < cut < high), high]
+    span = place(high) - place(low)
+    edges = [low]
     for start, end in itertools.pairwise(points):
-        num_bins = max(1, round(NUM_BINS * float(scale(end) - scale(start)) / span))
-        inner = unscale(np.linspace(scale(start), scale(end), num_bins + 1)[1:-1])
-        edges.extend(np.round(inner) if is_integer else inner)
+        num_bins = max(1, round(NUM_BINS * (place(end) - place(start)) / span))
+        inner = np.linspace(place(start), place(end), num_bins + 1)[1:-1]
+        inner = 10.0**inner if is_log else inner
+        edges.extend((np.round(inner) if is_integer else inner).tolist())
         edges.append(end)
     return np.unique(np.array(edges, dtype=np.float64))
+
+
+def _log_position(value: float) -> float:
+    """Zero stands half a unit below one."""
+    return math.log10(max(value, 0.5))
 
 
 def _inside(low: float, high: float, *, is_integer: bool) -> float:
@@ -110,12 +125,12 @@ def _inside(low: float, high: float, *, is_integer: bool) -> float:
 
 
 def _labels_of_range(low: float, high: float, is_integer: bool) -> tuple[str, str]:
-    return (f"{low:,.0f}", f"{high - 1:,.0f}") if is_integer else (f"{low:.4g}", f"{high:.4g}")
+    return (number(low), number(high - 1)) if is_integer else (number(low), number(high))
 
 
 def _threshold_label(rules: Sequence[RuleInForce], cut: float, is_integer: bool) -> str:
     labels = {
-        f"{in_force.rule.drop_if} {in_force.threshold:g}"
+        f"{in_force.rule.drop_if} {number(in_force.threshold)}"
         for in_force in rules
         if _first_value_beyond(in_force, is_integer=is_integer) == cut
     }
@@ -124,15 +139,8 @@ def _threshold_label(rules: Sequence[RuleInForce], cut: float, is_integer: bool)
 
 def _ticks(low: float, high: float, *, is_log: bool) -> list[float]:
     if is_log:
-        return [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+        powers = range(math.ceil(_log_position(low)), math.floor(_log_position(high)) + 1)
+        return [*([0.0] if low == 0 else []), *(10.0**power for power in powers)]
     step = 10.0 ** math.floor(math.log10((high - low) / 2))
     step = next(step * factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 5)
     return [round(number * step, 12) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def short_number(value: float) -> str:
-    """1500 as 1.5k: for axes."""
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:g}{suffix}"
-    return f"{value:g}"

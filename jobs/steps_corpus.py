@@ -9,6 +9,7 @@ from jobs.between import VERDICT
 from jobs.config import RunConfig
 from jobs.passes import redact_unit
 from jobs.run_context import RunContext, Step
+from pipeline import storage
 from pipeline.corpus import CORPUS_FILE, unit_of
 from pipeline.errors import LedgerError
 from pipeline.progress import StageProgress
@@ -39,21 +40,24 @@ def dedup_exact_step(config: RunConfig) -> Step:
 
 def dedup_near_step(config: RunConfig) -> Step:
     """Clusters of near copies among what exact deduplication left; writes both kinds to ``clusters/``."""
-    stage = None if config.dedup.near is None else dedup_near.make_stage(config.dedup.near)
+    settings = config.dedup.near
 
     def run(context: RunContext, progress: StageProgress) -> None:
+        scratch = context.folder("_work/dedup_near_scratch")
+        storage.remove_folder(scratch)
         exact = context.frame("_work/exact_duplicates", CLUSTER)
         clusters = exact
-        if stage is not None:
+        if settings is not None:
             documents = between.alive(context.frame("_work/verdicts", VERDICT))
-            near = stage.apply(between.without_duplicates(documents, exact))
-            clusters = exact.unionByName(near)
+            stage = dedup_near.make_stage(settings, scratch=scratch)
+            clusters = exact.unionByName(stage.apply(between.without_duplicates(documents, exact)))
         manifest = context.commit(
             "dedup_near", "clusters", _write_clusters(context, "clusters", clusters), schema=CLUSTER
         )
+        storage.remove_folder(scratch)
         progress.update(note=f"{manifest.num_rows:,} documents in clusters")
 
-    identities = () if stage is None else (stage.identity(),)
+    identities = () if settings is None else (identity(dedup_near.NAME, dedup_near.VERSION, settings),)
     upstream = ("decide", "dedup_exact")
     return Step(name="dedup_near", folders=("clusters",), identities=identities, upstream=upstream, run=run)
 

@@ -2,8 +2,9 @@
 
 Declared types are believed with two exceptions, both from the WHATWG's MIME Sniffing standard: a payload that begins
 like an HTML document is one whatever the server says (soft error pages are served as images, archives of old servers
-call everything text/plain), and a payload declared as text whose head holds bytes that no text has is not text; as HTML
-pages with a stray control character exist, a payload declared as HTML must also lack any ``<`` there.
+call everything text/plain), and a payload declared as text whose head holds bytes that no text has is not text. HTML pages
+with a stray control character exist, so a payload declared as HTML is believed to be markup up to a share of 2 % of
+such bytes, if there is any ``<``; random bytes hold 10 %.
 
 Source: WHATWG MIME Sniffing, sections 3 and 7.1 (patterns for HTML; binary data bytes, looked for in the first 1,445
 bytes). Deviation: a declared non-HTML type is overruled by ``<!doctype html`` and ``<html`` only, not by the weaker
@@ -18,6 +19,7 @@ HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = HTML_TYPES | {"text/plain"}
 
 _SNIFFED_BYTES = 1445
+_MAX_BINARY_SHARE_OF_HTML = 0.02
 _NOTHING_SAID = frozenset(
     {"", "application/octet-stream", "application/unknown", "unknown/unknown", "*/*", "no-type", "unk", "text", "html"}
 )
@@ -62,7 +64,8 @@ def effective_type(declared: str, payload: bytes, charset: str | None) -> str:
     if declared not in TEXT_TYPES:
         return declared
     is_wide = head.startswith(_WIDE_BOMS) or (charset or "").startswith(("utf-16", "utf-32"))
+    num_binary = 0 if is_wide else len(_BINARY_BYTES.findall(head))
     is_markup = declared in HTML_TYPES and b"<" in head
-    if not is_wide and not is_markup and _BINARY_BYTES.search(head):
+    if num_binary > (_MAX_BINARY_SHARE_OF_HTML * len(head) if is_markup else 0):
         return "application/octet-stream"
     return declared

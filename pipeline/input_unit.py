@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -25,8 +25,6 @@ Format = Literal["warc", "arc", "jsonl", "parquet"]
 
 ARCHIVE_FORMATS: frozenset[str] = frozenset({"warc", "arc"})
 """Formats that ``stages/read_warc.py`` reads; ``warc`` includes WET and WAT, and files of which nothing is known."""
-TABLE_FORMATS: frozenset[str] = frozenset({"jsonl", "parquet"})
-"""Formats that ``stages/read_table.py`` reads."""
 
 _SUFFIXES: dict[str, Format] = {
     ".warc": "warc",
@@ -100,6 +98,15 @@ class InputUnit(Config):
     format: Format
     size_bytes: int = Field(ge=0)
     columns: TableColumns = TableColumns()
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether ``stages/read_warc.py`` reads it; otherwise ``stages/read_table.py`` does."""
+        return self.format in ARCHIVE_FORMATS
+
+    def identity(self) -> dict[str, Any]:
+        """What of the unit decides the rows read from it, beside the file's content: not where the file lies."""
+        return self.model_dump(mode="json", include={"source", "domain", "warc_file", "format", "columns"})
 
 
 def list_units(inputs: Sequence[InputConfig], base_dir: str) -> list[InputUnit]:

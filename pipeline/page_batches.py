@@ -6,6 +6,7 @@ Where batches are cut has no influence on any row.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +52,7 @@ class PageBatches:
         record_type: str,
         record_id: str | None = None,
         url: str | None = None,
-        fetch_time: int | None = None,
+        fetch_time: datetime | None = None,
         http_status: int | None = None,
         content_type: str | None = None,
         charset: str | None = None,
@@ -66,7 +67,7 @@ class PageBatches:
             record_type: as in the schema, like the arguments that follow.
             record_id: ``warc_record_id``.
             url: as it stands in the archive.
-            fetch_time: seconds since 1970.
+            fetch_time: with its time zone.
             http_status: of a response.
             content_type: media type without parameters.
             charset: as declared.

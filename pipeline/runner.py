@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipeline import storage
-from pipeline.errors import SchemaError
+from pipeline.errors import ChaffinchError, RetryableError, SchemaError
 from pipeline.manifest import FileEntry, files_are_whole
 from pipeline.part_writer import PartWriter, WrittenFile, commit_files, remove_temporary
 from pipeline.progress import StageProgress
@@ -217,9 +217,34 @@ def _run_group(
     heaviest_first = sorted(group, key=lambda unit: (-unit.weight, unit.name))
     rdd = spark.sparkContext.parallelize(heaviest_first, num_partitions or len(group))
     with _polling(spark, progress, num_done_before):
-        rows = rdd.map(lambda unit: process_unit(unit, process, outputs).to_json()).collect()
+        rows = _results(rdd.map(_telling_errors(lambda unit: process_unit(unit, process, outputs).to_json())).collect())
     by_name = {row["unit"]: UnitResult.from_json(row) for row in rows}
     return [by_name[unit.name] for unit in group]
+
+
+def _telling_errors(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """``function``, with Chaffinch's own errors handed back as values: the driver raises them as what they are.
+
+    Through Spark they would arrive as a Java stack trace. ``RetryableError`` is left to Spark, which tries again.
+    """
+
+    def call(task: Any) -> tuple[Any, ChaffinchError | None]:
+        try:
+            return function(task), None
+        except RetryableError:
+            raise
+        except ChaffinchError as error:
+            return None, error
+
+    return call
+
+
+def _results(outcomes: Sequence[tuple[Any, ChaffinchError | None]]) -> list[Any]:
+    """Values of all tasks, or the first error."""
+    for _, error in outcomes:
+        if error is not None:
+            raise error
+    return [value for value, _ in outcomes]
 
 
 @contextmanager
@@ -338,4 +363,5 @@ def run_tasks(
         return []
     progress.total = len(tasks)
     with _polling(spark, progress, 0):
-        return spark.sparkContext.parallelize(tasks, len(tasks)).map(function).collect()
+        outcomes = spark.sparkContext.parallelize(tasks, len(tasks)).map(_telling_errors(function)).collect()
+    return _results(outcomes)

@@ -40,7 +40,7 @@ PAGE = pa.schema(
     [
         *RECORD_IDENTITY,
         ("record_type", pa.string()),  # response, resource, conversion, revisit; "text" for jsonl and Parquet
-        ("fetch_time", pa.timestamp("s", tz="UTC")),
+        ("fetch_time", pa.timestamp("ms", tz="UTC")),
         ("http_status", pa.int32()),
         ("content_type", pa.string()),
         ("charset", pa.string()),  # as declared in the HTTP header; after extraction: as used
@@ -71,7 +71,7 @@ DOCUMENT = pa.schema(
     [
         *RECORD_IDENTITY,
         *HOST,
-        ("fetch_time", pa.timestamp("s", tz="UTC")),
+        ("fetch_time", pa.timestamp("ms", tz="UTC")),
         ("http_status", pa.int32()),
         ("content_type", pa.string()),
         *TEXT,

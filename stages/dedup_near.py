@@ -5,12 +5,13 @@
    one, nearly all of them, end here.
 2. *Verification.* An edge stays if the share of equal signature values, an estimate of the Jaccard similarity, reaches
    ``min_similarity``. A shared band alone says little: at 14 × 8 every hundredth pair of similarity .4 shares one.
-3. *Components* of the verified edges (``stages/spark_graph.py``) are the clusters: similarity is chained, so two members
-   may be less similar to each other than ``min_similarity``.
+3. *Components* of the verified edges (``stages/spark_graph.py``) are the clusters. Similarity is chained: two
+   members may be less similar to each other than ``min_similarity``.
 4. *Survivor.* The best of each cluster by the declared order is kept; ``similarity`` is each member's estimate to it.
 
-Signatures are read only for documents that share a bucket. Cost beside that: one shuffle of (rank, band hash) per
-document and band, about 80 bytes each. Nothing is collected to the driver.
+Cost: one shuffle of (rank, band hash) per document and band, about 80 bytes each; all after it touches only documents
+that share a bucket, their signatures included. A bucket is processed in one task, sorted on disk where memory is short:
+one of millions is slow, but linear. Nothing is collected to the driver.
 
 A document that shares a bucket with a hub unlike itself and with a third one like itself is linked to the third only if
 another bucket joins them. With hubs, recall against comparing all pairs in a bucket is so a little lower;
@@ -34,7 +35,7 @@ from pipeline.config import Config
 from pipeline.kernels.minhash import similarity
 from pipeline.schema import CLUSTER
 from pipeline.stage import Stage
-from stages.spark_graph import connected_components
+from stages.spark_graph import connected_components, materialize
 from stages.survivor import DEFAULT_ORDER, SurvivorOrder, order_columns, rank
 
 NAME = "dedup_near"
@@ -51,10 +52,10 @@ class NearDedupConfig(Config):
         max_rounds: rounds after which a graph that has not settled is an error.
     """
 
-    min_similarity: float | None = Field(0.7, gt=0, le=1)
+    min_similarity: float | None = Field(default=0.7, gt=0, le=1)
     survivor_order: SurvivorOrder = DEFAULT_ORDER
-    max_single_task_edges: int = Field(1_000_000, ge=0)
-    max_rounds: int = Field(50, ge=1)
+    max_single_task_edges: int = Field(default=1_000_000, ge=0)
+    max_rounds: int = Field(default=50, ge=1)
 
 
 def find_near_duplicates(documents: DataFrame, config: NearDedupConfig, *, scratch: str) -> DataFrame:
@@ -62,8 +63,8 @@ def find_near_duplicates(documents: DataFrame, config: NearDedupConfig, *, scrat
 
     Args:
         documents: ``doc_id`` (unique), ``signature``, ``bands`` and the columns of the survivor order; survivors of
-            exact deduplication only. Rows without bands are left out. It is read several times, so it should come from
-            files rather than from a computation.
+            exact deduplication only. Rows without bands are left out. It is read twice, so it should come from files
+            rather than from a computation.
         scratch: a folder that all executors reach, of this call's own. The result is read from there: delete it only
             after the result was used.
 
@@ -73,28 +74,27 @@ def find_near_duplicates(documents: DataFrame, config: NearDedupConfig, *, scrat
     Raises:
         ConfigError: if the components have not settled after ``max_rounds`` rounds.
     """
-    ranked = documents.where(F.col("bands").isNotNull()).select(
-        "doc_id", "signature", "bands", rank(config.survivor_order).alias("rank")
-    )
-    links = _star_links(ranked)
+    banded = documents.where(F.col("bands").isNotNull())
+    ranked = banded.select("doc_id", "signature", rank(config.survivor_order).alias("rank"))
+    buckets = banded.select(rank(config.survivor_order).alias("rank"), F.explode("bands").alias("band"))
+    links = materialize(_star_links(buckets), storage.join(scratch, "links"))
+    linked = links.select("doc_id").union(links.select("kept_doc_id")).distinct()
+    candidates = materialize(ranked.join(linked, on="doc_id", how="left_semi"), storage.join(scratch, "candidates"))
     if config.min_similarity is not None:
-        links = _with_similarity(links, ranked).where(F.col("similarity") >= config.min_similarity)
+        links = _with_similarity(links, candidates).where(F.col("similarity") >= config.min_similarity)
     components = connected_components(
         links.select(F.col("doc_id").alias("source"), F.col("kept_doc_id").alias("target")),
         scratch=storage.join(scratch, "components"),
         max_rounds=config.max_rounds,
         max_single_task_edges=config.max_single_task_edges,
     )
-    members = components.join(ranked.select(F.col("doc_id").alias("node"), "rank"), on="node", how="inner").select(
-        F.col("node").alias("doc_id"), F.col("component").alias("cluster_id"), "rank"
+    clusters = (
+        components.withColumnRenamed("node", "doc_id")
+        .join(candidates.select("doc_id", "rank"), on="doc_id", how="inner")
+        .withColumn("kept_doc_id", F.min("rank").over(Window.partitionBy("component"))["doc_id"])
+        .select("doc_id", F.col("component").alias("cluster_id"), "kept_doc_id")
     )
-    kept = members.groupBy("cluster_id").agg(F.min("rank")["doc_id"].alias("kept_doc_id"))
-    clusters = members.join(kept, on="cluster_id", how="inner").select("doc_id", "cluster_id", "kept_doc_id")
-    return (
-        _with_similarity(clusters, ranked)
-        .select(*[name for name in CLUSTER.names if name != "kind"])
-        .withColumn("kind", F.lit("near"))
-    )
+    return _with_similarity(clusters, candidates).withColumn("kind", F.lit("near"))
 
 
 def make_stage(config: NearDedupConfig, *, scratch: str) -> Stage:
@@ -112,21 +112,24 @@ def make_stage(config: NearDedupConfig, *, scratch: str) -> Stage:
     )
 
 
-def _star_links(ranked: DataFrame) -> DataFrame:
-    """Distinct pairs of a document and the hub of a bucket that it is in: ``doc_id``, ``kept_doc_id``."""
-    bucket = Window.partitionBy("band")
+def _star_links(buckets: DataFrame) -> DataFrame:
+    """Distinct pairs of a document and the hub of a bucket that it is in: ``doc_id``, ``kept_doc_id``.
+
+    Args:
+        buckets: ``rank`` and ``band``, one row per document and band.
+    """
+    hub = F.min("rank").over(Window.partitionBy("band"))
     return (
-        ranked.select("rank", F.explode("bands").alias("band"))
-        .select(F.col("rank.doc_id").alias("doc_id"), F.min("rank").over(bucket)["doc_id"].alias("kept_doc_id"))
+        buckets.select(F.col("rank.doc_id").alias("doc_id"), hub["doc_id"].alias("kept_doc_id"))
         .where("doc_id <> kept_doc_id")
         .distinct()
     )
 
 
-def _with_similarity(pairs: DataFrame, ranked: DataFrame) -> DataFrame:
+def _with_similarity(pairs: DataFrame, candidates: DataFrame) -> DataFrame:
     """``pairs`` (``doc_id``, ``kept_doc_id`` and perhaps ``cluster_id``) with ``similarity`` by their signatures."""
-    own = ranked.select("doc_id", F.col("signature").alias("own_signature"))
-    kept = ranked.select(F.col("doc_id").alias("kept_doc_id"), F.col("signature").alias("kept_signature"))
+    own = candidates.select("doc_id", F.col("signature").alias("own_signature"))
+    kept = candidates.select(F.col("doc_id").alias("kept_doc_id"), F.col("signature").alias("kept_signature"))
     both = pairs.join(own, on="doc_id", how="inner").join(kept, on="kept_doc_id", how="inner")
     ordered = both.select(*pairs.columns, "own_signature", "kept_signature")  # mapInArrow takes columns by position
     fields = [*(f"{name} string" for name in pairs.columns), "similarity double"]

@@ -45,12 +45,12 @@ class MinHashConfig(Config):
     are kept, punctuation separates words, shingle hashes have 32 bits instead of 64 (``datasketch``'s width).
     """
 
-    num_perm: int = Field(112, ge=2, le=4096)
-    num_bands: int | None = Field(None, ge=1)
-    threshold: float | None = Field(None, gt=0, lt=1)
-    shingle_words: int = Field(5, ge=1, le=64)
+    num_perm: int = Field(default=112, ge=2, le=4096)
+    num_bands: int | None = Field(default=None, ge=1)
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    shingle_words: int = Field(default=5, ge=1, le=64)
     scheme: Literal["affine32", "legacy"] = "affine32"
-    seed: int = Field(1, ge=0, lt=1 << 32)
+    seed: int = Field(default=1, ge=0, lt=1 << 32)
 
     @model_validator(mode="after")
     def _check_bands(self) -> MinHashConfig:

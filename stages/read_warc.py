@@ -138,7 +138,7 @@ def _add_page(record: Record, record_type: str, batches: PageBatches, config: Re
         payload=payload,
         ended=ended,
         url=_url(fields),
-        fetch_time=_seconds_since_1970(fields.get("warc-date", "")),
+        fetch_time=_fetch_time(fields.get("warc-date", "")),
         http_status=message.status if message else None,
         content_type=content_type or None,
         charset=charset,
@@ -177,10 +177,10 @@ def _url(fields: dict[str, str]) -> str:
     return fields.get("warc-target-uri", "").removeprefix("<").removesuffix(">")
 
 
-def _seconds_since_1970(date: str) -> int | None:
-    """A ``WARC-Date`` (UTC if it names no zone), ``None`` if it is malformed."""
+def _fetch_time(date: str) -> datetime | None:
+    """A ``WARC-Date`` to the second (UTC if it names no zone), ``None`` if it is malformed."""
     try:
-        parsed = datetime.fromisoformat(date)
-    except ValueError:
+        parsed = datetime.fromisoformat(date).replace(microsecond=0)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

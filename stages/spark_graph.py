@@ -29,13 +29,12 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline import storage
 from pipeline.errors import ConfigError
 
-_EDGE_SCHEMA = "source string, target string"
 _LABEL_SCHEMA = "node string, component string"
 
 
@@ -56,16 +55,15 @@ def connected_components(edges: DataFrame, *, scratch: str, max_rounds: int, max
     Raises:
         ConfigError: if there are edges outside stars after ``max_rounds`` rounds.
     """
-    spark = edges.sparkSession
     distinct = edges.where("source <> target").selectExpr(
         "greatest(source, target) AS source", "least(source, target) AS target"
     )
-    current = _write_and_read(spark, distinct.distinct(), storage.join(scratch, "edges"))
+    current = materialize(distinct.distinct(), storage.join(scratch, "edges"))
     if current.count() <= max_single_task_edges:
         return current.coalesce(1).mapInArrow(_label_in_one_task, _LABEL_SCHEMA)
     for round_number in range(1, max_rounds + 1):
         folder = storage.join(scratch, f"round-{round_number % 2}")  # the round before is read while this is written
-        current = _write_and_read(spark, small_star(large_star(current)), folder)
+        current = materialize(small_star(large_star(current)), folder)
         if not _num_nodes_outside_stars(current):
             centres = current.select(F.col("target").alias("node"), F.col("target").alias("component")).distinct()
             return current.select(F.col("source").alias("node"), F.col("target").alias("component")).union(centres)
@@ -112,9 +110,10 @@ def _num_nodes_outside_stars(edges: DataFrame) -> int:
     return per_node.where("as_leaf > 1 OR (as_leaf = 1 AND as_centre = 1)").count()
 
 
-def _write_and_read(spark: SparkSession, edges: DataFrame, folder: str) -> DataFrame:
-    edges.write.mode("overwrite").parquet(folder)
-    return spark.read.schema(_EDGE_SCHEMA).parquet(folder)
+def materialize(frame: DataFrame, folder: str) -> DataFrame:
+    """``frame`` computed once and read back from Parquet in ``folder``: it is not computed again, whatever happens."""
+    frame.write.mode("overwrite").parquet(folder)
+    return frame.sparkSession.read.schema(frame.schema).parquet(folder)
 
 
 def _label_in_one_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -19,7 +19,7 @@ _COLUMNS = {
     "num_bytes": pa.int64(),
     "num_words": pa.int64(),
     "lang_score": pa.float64(),
-    "fetch_time": pa.timestamp("s", tz="UTC"),
+    "fetch_time": pa.timestamp("ms", tz="UTC"),
     "doc_id": pa.string(),
 }
 

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.hashing import hash_keys
 from pipeline.corpus import read_corpus_file
+from pipeline.hashing import hash_keys
 
 _PURPOSE = "tokenizer_sample"
 

@@ -21,6 +21,7 @@ import numpy as np
 HISTORY = 8
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 40
+_TINY = 1e-200  # below it a reciprocal overflows
 
 Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points of shape (rows, parameters), their row numbers) to values (rows,) and gradients (rows, parameters)."""
@@ -48,9 +49,7 @@ def minimize(
     for _ in range(max_iterations):
         directions = _directions(gradients, steps, changes)
         lengths = np.ones(len(points)) if len(steps) else 1 / np.maximum(1, np.linalg.norm(gradients, axis=1))
-        new_points, new_values, new_gradients = _search(
-            objective, points, values, gradients, directions, lengths, rows
-        )
+        new_points, new_values, new_gradients = _search(objective, points, values, gradients, directions, lengths, rows)
         improved = new_values < values
         steps = np.concatenate([steps[-HISTORY + 1 :], (new_points - points)[None]])
         changes = np.concatenate([changes[-HISTORY + 1 :], (new_gradients - gradients)[None]])
@@ -67,14 +66,14 @@ def minimize(
 def _directions(gradients: np.ndarray, steps: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """Two-loop recursion, row by row; minus the gradient where that would not lead down."""
     curvatures = np.einsum("hrp,hrp->hr", steps, changes)
-    usable = curvatures > 1e-12 * np.einsum("hrp,hrp->hr", changes, changes)
+    usable = curvatures > np.maximum(1e-12 * np.einsum("hrp,hrp->hr", changes, changes), _TINY)
     inverse = np.where(usable, 1 / np.where(usable, curvatures, 1), 0)
     directions, weights = -gradients, np.zeros_like(curvatures)
     for pair in reversed(range(len(steps))):
         weights[pair] = inverse[pair] * np.einsum("rp,rp->r", steps[pair], directions)
         directions = directions - weights[pair][:, None] * changes[pair]
     if len(steps):
-        scale = curvatures[-1] / np.maximum(np.einsum("rp,rp->r", changes[-1], changes[-1]), 1e-300)
+        scale = curvatures[-1] / np.maximum(np.einsum("rp,rp->r", changes[-1], changes[-1]), _TINY)
         directions = directions * np.where(usable[-1], scale, 1)[:, None]
     for pair in range(len(steps)):
         back = inverse[pair] * np.einsum("rp,rp->r", changes[pair], directions)

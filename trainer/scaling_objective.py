@@ -4,7 +4,7 @@ The distance of a point is the Huber function of the difference in log loss (del
 training, absolute values for runs that went wrong. With a = ln A, b = ln B, e = ln E, the log of the surface is
 LSE(a - alpha ln N, b - beta ln D, e), so every parameter is free of constraints and its gradient is a softmax weight.
 
-The objective is the *sum* over points. Taking the mean, with a tolerance meant for sums, stopped the published fit early.
+The objective is the *sum* over points: the mean, with a tolerance meant for sums, stopped the published fit early.
 
 Source: Hoffmann et al. 2022, section 3.3 and appendix D.3; Besiroglu et al. 2024, section 3 (sum and mean).
 """
@@ -25,7 +25,7 @@ class Points:
     """Training runs to fit, in logarithms, centred.
 
     The logs of N and D are used less their means: ln A and alpha are otherwise nearly the same direction, and a
-    minimiser crawls along it. ``centred`` and ``uncentred`` take parameters between both forms; the objective is the same.
+    minimiser crawls along it. ``centred`` and ``uncentred`` take parameters between both forms, at the same objective.
     """
 
     log_n: np.ndarray  # (num_points,), mean 0

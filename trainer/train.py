@@ -42,7 +42,12 @@ class TrainResult(BaseModel):
 
 
 def train(
-    config: TrainConfig, shards: str, output: str, *, on_progress: Callable[[TrainProgress], None] | None = None
+    config: TrainConfig,
+    shards: str,
+    output: str,
+    *,
+    overwrite: bool = False,
+    on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> TrainResult:
     """Train a model on the train shards of ``shards``, or go on where an interrupted run left off.
 
@@ -50,6 +55,7 @@ def train(
         config: the run.
         shards: folder with ``manifest.json``; every hash in it is checked first.
         output: folder for metrics and checkpoint.
+        overwrite: whether the checkpoint of another run in ``output`` is deleted; it is refused otherwise.
         on_progress: called after each step.
 
     Raises:
@@ -62,7 +68,7 @@ def train(
     stream = TokenStream(shards, manifest, context_tokens=config.model.context_tokens, seed=config.seed)
     with compute_threads(config.num_threads):
         run = TrainingRun(config, manifest, output)
-        run.resume()
+        run.resume(overwrite=overwrite)
         run.take_steps(stream, on_progress)
     return _result(run, stream)
 

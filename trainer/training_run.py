@@ -61,9 +61,13 @@ class TrainingRun:
         self._metrics: list[str] = []
         self._timings: list[str] = []
 
-    def resume(self) -> None:
-        """Take up the last checkpoint of ``output``, if there is one."""
-        checkpoint = load_own_checkpoint(self.output, self.identity)
+    def resume(self, *, overwrite: bool) -> None:
+        """Take up the last checkpoint of ``output``, if there is one; ``overwrite``: delete it if another run's."""
+        folder = checkpoint_folder(self.output)
+        checkpoint = latest_checkpoint(folder) if overwrite else load_own_checkpoint(self.output, self.identity)
+        if checkpoint is not None and checkpoint.record["identity"] != self.identity:
+            storage.remove_folder(folder)
+            return
         if checkpoint is None:
             return
         load_weights(self.model, checkpoint)
@@ -149,7 +153,7 @@ class TrainingRun:
         for index, state in self.optimizer.state_dict()["state"].items():
             arrays.update({f"optimizer.{index}.{key}": _to_numpy(tensor) for key, tensor in state.items()})
         record = {"identity": self.identity, "num_tokens": self.num_tokens, "vocab_size": self.vocab_size}
-        save_checkpoint(storage.join(self.output, "checkpoint"), Checkpoint(self.step, arrays, record))
+        save_checkpoint(checkpoint_folder(self.output), Checkpoint(self.step, arrays, record))
 
     def losses(self) -> list[float]:
         """Mean loss of each step so far, in nats per token."""
@@ -161,6 +165,10 @@ class TrainingRun:
 
     def _read_lines(self, name: str) -> list[str]:
         return storage.read_bytes(storage.join(self.output, name)).decode().splitlines()
+
+
+def checkpoint_folder(output: str) -> str:
+    return storage.join(output, "checkpoint")
 
 
 def run_identity(config: TrainConfig, manifest: ShardManifest) -> str:
@@ -175,7 +183,7 @@ def load_own_checkpoint(output: str, identity: str) -> Checkpoint | None:
     Raises:
         ConfigError: if ``output`` holds another run's.
     """
-    checkpoint = latest_checkpoint(storage.join(output, "checkpoint"))
+    checkpoint = latest_checkpoint(checkpoint_folder(output))
     if checkpoint is not None and checkpoint.record["identity"] != identity:
         raise ConfigError(
             f"{output}/checkpoint is of another run (config or shards {checkpoint.record['identity']}, now "

@@ -2,44 +2,48 @@
 
 Four kinds, all in HTML inside the frame of a documentation site, so that extraction has something to remove:
 
-* *modules*: ``pydoc``'s page of a module with few public names, in the standard library and a few packages: mostly
-  signatures and short sentences, of which the quality filters keep few;
-* *topics*: the language reference that ``help("LOOPING")`` reads, real prose;
-* *objects*: one page per class and function with a docstring of some length;
-* *projects*: the README in the metadata of each installed distribution.
+* *modules*: ``pydoc``'s page of a module of the standard library: mostly signatures and code, of which the quality
+  filters keep next to nothing;
+* *topics*: the language reference that ``help("LOOPING")`` reads;
+* *guides*: the prose in the docstrings of one source file, of the standard library or of a large package: most of
+  the text that is kept. Packages document the same thing in several places, so there are natural near-duplicates;
+* *projects*: the prose in the README that each installed distribution carries in its metadata.
 
-The same installation gives the same pages: values of module data (paths, environment variables) are left out,
-addresses are cut from representations, and nothing is imported that acts when imported. Pages of different modules
-share objects that are re-exported under several names, which gives deduplication honest work.
+The same installation gives the same pages: values of module data are left out, environment variables are out of sight,
+addresses are cut from representations, and nothing is imported that acts when imported.
 """
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib
 import importlib.metadata
-import inspect
-import pkgutil
+import os
 import pydoc
 import re
 import sys
+import sysconfig
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from demo_input.prose import docstrings, paragraphs
 from pydoc_data.topics import topics
 
 # Importing these opens a browser, prints a poem, needs a display, or warns that it is about to be removed.
 _ACTS_WHEN_IMPORTED = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "tkinter", "lib2to3", "distutils"}
-_STANDARD_PACKAGES = (
-    "asyncio concurrent.futures email html http importlib json logging multiprocessing unittest urllib wsgiref xml.sax"
+_MAX_NAMES_PER_MODULE_PAGE = 12  # pydoc takes seconds for the largest modules
+_GUIDE_PACKAGES = (
+    "click hypothesis jinja2 networkx numba numpy pandas pyarrow pydantic pyspark scipy/stats scipy/optimize "
+    "scipy/signal sympy/core sympy/physics sympy/solvers torch/nn torch/optim torch/utils torch/distributed"
 ).split()
-_INSTALLED_PACKAGES = "click jinja2 numpy numpy.fft numpy.linalg pyarrow".split()
-_MIN_DOCSTRING_CHARS = 600
-_MAX_NAMES_PER_MODULE_PAGE = 30  # pydoc takes seconds for the largest modules, and little of their pages is prose
-_ADDRESS = re.compile(r" at (?:remote )?0x[0-9A-Fa-f]+")
+_NO_GUIDE = {"site-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "encodings", "pydoc_data"}
+_MIN_GUIDE_CHARS = 1000
+_ADDRESS = re.compile(r"(?: |&nbsp;)at(?: |&nbsp;)0x[0-9A-Fa-f]+")
 
 _FRAME = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} — Python documentation</title></head>
@@ -78,47 +82,45 @@ class _ReproducibleHtml(pydoc.HTMLDoc):
         return f"<dl><dt><strong>{html.escape(name or '')}</strong>: {type(object).__name__}</dt></dl>\n"
 
 
-def render_documentation() -> Iterator[DocumentationPage]:
+def render_documentation() -> list[DocumentationPage]:
     """All pages, in a fixed order."""
+    pages = []
     previous = "/"
-    for url, title, body in _bodies():
-        page = _FRAME.format(title=html.escape(title), body=_ADDRESS.sub("", body), previous=previous)
-        yield DocumentationPage(f"https://{url}", page)
-        previous = url.partition("/")[2]
+    with _empty_environment():
+        for url, title, body in (*_topics(), *_modules(), *_guides(), *_projects()):
+            body = _ADDRESS.sub("", body).replace(sys.executable, "python")
+            page = _FRAME.format(title=html.escape(title), body=body, previous=previous)
+            pages.append(DocumentationPage(f"https://{url}", page))
+            previous = url.partition("/")[2]
+    return pages
 
 
-def _bodies() -> Iterator[tuple[str, str, str]]:
-    """URL without scheme, title and body of each page."""
+@contextlib.contextmanager
+def _empty_environment() -> Iterator[None]:
+    """``os.environ`` is the default of some arguments: its values, secrets among them, would stand on the page."""
+    environment = dict(os.environ)
+    os.environ.clear()
+    try:
+        yield
+    finally:
+        os.environ.update(environment)
+
+
+Bodies = Iterator[tuple[str, str, str]]
+"""URL without its scheme, title, and HTML of the body."""
+
+
+def _topics() -> Bodies:
     for name in sorted(topics):
-        yield f"docs.example.org/topics/{name}", name.title(), _paragraphs(topics[name])
+        yield f"docs.example.org/topics/{name}", name.title(), _html_paragraphs(paragraphs(topics[name]))
+
+
+def _modules() -> Bodies:
     renderer = _ReproducibleHtml()
-    seen: set[str] = set()
-    for module in _modules():
-        if 0 < len(getattr(module, "__all__", ())) <= _MAX_NAMES_PER_MODULE_PAGE:
-            yield f"docs.example.org/modules/{module.__name__}", module.__name__, renderer.docmodule(module)
-        for name, obj in _documented_objects(module):
-            if name not in seen:
-                seen.add(name)
-                yield f"docs.example.org/objects/{name}", name, _object_body(name, obj)
-    for distribution in sorted(importlib.metadata.distributions(), key=lambda found: found.name.lower()):
-        readme = distribution.metadata.get_payload()
-        name = distribution.name.lower()
-        if isinstance(readme, str) and readme.strip() and name not in seen:
-            seen.add(name)
-            yield f"packages.example.net/projects/{name}", distribution.name, _paragraphs(readme)
-
-
-def _modules() -> Iterator[ModuleType]:
-    """Importable modules by name: the standard library's, those in its packages, and a few installed ones."""
-    names = {name for name in sys.stdlib_module_names if not name.startswith("_")} - _ACTS_WHEN_IMPORTED
-    for package in _STANDARD_PACKAGES:
-        module = _import(package)
-        names.update(f"{package}.{info.name}" for info in pkgutil.iter_modules(module.__path__) if module)
-    for name in sorted(names | set(_INSTALLED_PACKAGES)):
-        if name.rpartition(".")[2] != "__main__":
-            module = _import(name)
-            if module is not None:
-                yield module
+    for name in sorted({name for name in sys.stdlib_module_names if name[0] != "_"} - _ACTS_WHEN_IMPORTED):
+        module = _import(name)
+        if module is not None and 0 < len(getattr(module, "__all__", ())) <= _MAX_NAMES_PER_MODULE_PAGE:
+            yield f"docs.example.org/modules/{name}", name, renderer.docmodule(module)
 
 
 def _import(name: str) -> ModuleType | None:
@@ -131,38 +133,29 @@ def _import(name: str) -> ModuleType | None:
             return None
 
 
-def _documented_objects(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Public classes and functions of ``module``, and their methods, whose docstring is worth a page."""
-    for name, obj in sorted(vars(module).items()):
-        if name.startswith("_") or not (inspect.isclass(obj) or callable(obj)):
-            continue
-        candidates = [(f"{module.__name__}.{name}", obj)]
-        if inspect.isclass(obj) and obj.__module__.partition(".")[0] == module.__name__.partition(".")[0]:
-            methods = sorted(vars(obj).items())
-            candidates += [(f"{module.__name__}.{name}.{key}", value) for key, value in methods if key[0] != "_"]
-        for qualified_name, candidate in candidates:
-            if len(_docstring(candidate)) >= _MIN_DOCSTRING_CHARS:
-                yield qualified_name, candidate
+def _guides() -> Bodies:
+    packages = Path(sysconfig.get_path("purelib"))
+    folders = {"": Path(sysconfig.get_path("stdlib")), **{f"{name}/": packages / name for name in _GUIDE_PACKAGES}}
+    for prefix, folder in folders.items():
+        for path in sorted(folder.rglob("*.py")):
+            relative = path.relative_to(folder)
+            if _NO_GUIDE.isdisjoint(relative.parts):
+                source = path.read_text(encoding="utf-8", errors="replace")
+                found = [paragraph for docstring in docstrings(source) for paragraph in paragraphs(docstring)]
+                name = f"{prefix}{relative.with_suffix('').as_posix()}"
+                if sum(map(len, found)) >= _MIN_GUIDE_CHARS:
+                    yield f"docs.example.org/guides/{name}", name.replace("/", "."), _html_paragraphs(found)
 
 
-def _docstring(obj: Any) -> str:
-    docstring = getattr(obj, "__doc__", None)
-    return inspect.cleandoc(docstring) if isinstance(docstring, str) else ""
+def _projects() -> Bodies:
+    by_name = {found.name.lower(): found for found in importlib.metadata.distributions()}
+    for name in sorted(by_name):
+        readme = by_name[name].metadata.get_payload()
+        found = list(paragraphs(readme)) if isinstance(readme, str) else []
+        if found:
+            yield f"packages.example.net/projects/{name}", by_name[name].name, _html_paragraphs(found)
 
 
-def _object_body(name: str, obj: Any) -> str:
-    try:
-        signature = str(inspect.signature(obj))
-    except (ValueError, TypeError):
-        signature = "(...)"
-    return f"<pre>{html.escape(name + signature)}</pre>\n{_paragraphs(_docstring(obj))}"
-
-
-def _paragraphs(text: str) -> str:
-    """Plain text as HTML: a paragraph per block, blocks with an indented line or ``>>>`` as they stand."""
-    blocks = re.split(r"\n\s*\n", text.strip("\n"))
-    rendered = []
-    for block in blocks:
-        element = "pre" if re.search(r"^(?: {2,}|\t|>>>|```)", block, re.MULTILINE) else "p"
-        rendered.append(f"<{element}>{html.escape(block)}</{element}>")
-    return "\n".join(rendered)
+def _html_paragraphs(texts: Iterator[str] | list[str]) -> str:
+    """Each text once, as a paragraph of its own."""
+    return "\n".join(f"<p>{html.escape(text)}</p>" for text in dict.fromkeys(texts))

@@ -26,10 +26,13 @@ MAX_ARC_LINE_BYTES = 1 << 14
 _FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
 _FOLD = re.compile(r"\r*\n[ \t]+(?=[^\s])")
 
-# Each matches one byte early: a literal newline lets the regex engine skip to candidates.
-NEXT_WARC = re.compile(rb"\nWARC/\d")
+# What is looked for when the place of the next record is not known. ARC lines begin behind a newline, which the
+# patterns match too, as a literal that lets the regex engine skip to candidates; WARC records may begin anywhere.
+_WARC_LINE = rb"WARC/\d\.\d[ \t\r]*\n"
+NEXT_WARC = re.compile(_WARC_LINE)
 NEXT_ARC = re.compile(rb"\n(?=" + _ARC_LINE + rb")")
-NEXT_ANY = re.compile(rb"\n(?:WARC/\d|(?=" + _ARC_LINE + rb"))")
+NEXT_ANY = re.compile(_WARC_LINE + rb"|\n(?=" + _ARC_LINE + rb")")
+MAX_WARC_LINE_BYTES = 24
 
 
 def starts_record(data: bytes) -> bool:

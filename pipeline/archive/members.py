@@ -23,10 +23,11 @@ from typing import IO
 
 import zstandard
 
-from pipeline.archive.compression import DECODE_ERRORS, Compression, compression_of, zstd_decoder
+from pipeline.archive.compression import COMPRESSIONS, DECODE_ERRORS, Compression, compression_of, zstd_decoder
 
 READ_BYTES = 1 << 20
 _SALVAGE_STEP_BYTES = 64
+_MAX_RECORD_START_BYTES = 1 << 14
 _MAX_DICTIONARY_BYTES = 1 << 26
 _ZSTD_DICTIONARY_FRAME = b"\x5d\x2a\x4d\x18"
 _SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
@@ -108,10 +109,12 @@ def iter_spans(stream: IO[bytes], starts_record: Callable[[bytes], bool]) -> Ite
     """
     window = _Window(stream)
     compression = compression_of(window.peek(4))
+    dictionary: bytes | None = None
+    if compression is None and not starts_record(window.peek(_MAX_RECORD_START_BYTES)):
+        compression = _compression_behind_garbage(window.peek(READ_BYTES), starts_record)
     if compression is None:
         yield from _plain_spans(window)
         return
-    dictionary: bytes | None = None
     while window.peek(1):
         start = window.offset
         magic = window.peek(4)
@@ -124,6 +127,17 @@ def iter_spans(stream: IO[bytes], starts_record: Callable[[bytes], bool]) -> Ite
         if damage is not None:
             yield damage
             _resynchronise(window, start + 1, compression, dictionary, starts_record)
+
+
+def _compression_behind_garbage(head: bytes, starts_record: Callable[[bytes], bool]) -> Compression | None:
+    """The compression of a file whose first bytes are damaged, by the first member in ``head`` that starts a record."""
+    candidates = [
+        (match.start(), compression) for compression in COMPRESSIONS for match in compression.magic.finditer(head)
+    ]
+    for at, compression in sorted(candidates, key=lambda candidate: candidate[0]):
+        if starts_record(_salvage(head[at : at + compression.probe_bytes], compression, None)):
+            return compression
+    return None
 
 
 def _plain_spans(window: _Window) -> Iterator[Span]:

@@ -170,17 +170,19 @@ class _Framer:
         found_end, next_member = _pass_block(run, header.end, block_end, min(kept_end, run.end))
         if found_end < block_end:
             return self._short(run, header, found_end, next_member)
-        if not _ends_cleanly(run, block_end):
-            if kept_end == block_end and (swallowed := run.search(self._next_record, header.end - 1, block_end)):
+        if not _ends_cleanly(run, block_end) and kept_end == block_end:
+            swallowed = run.search(self._next_record, header.end, block_end)
+            if swallowed is not None:
                 return self._wrong_length(header, swallowed)
-        elif run.damage is not None and run.damage.offset == run.offset_of(max(header.start, block_end - 1)):
-            return self._hit_by_damage(run.damage, header, header.block_bytes), run.end
+        damage = self._damage_of_member(run, block_end)
+        if damage is not None:
+            return self._hit_by_damage(damage, header, header.block_bytes), run.end
         index = self._number(header.offset)
         return Record(header.offset, index, header.fields, raw_header, block, header.block_bytes), block_end
 
     def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
         """A record whose block ends early: at the next member, at damage, or at the end of the file."""
-        swallowed = run.search(self._next_record, max(header.end - 1, run.start), end)
+        swallowed = run.search(self._next_record, max(header.end, run.start), end)
         if swallowed is not None:
             return self._wrong_length(header, swallowed)
         if next_member is None and run.damage is not None:
@@ -192,6 +194,16 @@ class _Framer:
         message = f"next record found {swallowed - header.end} bytes behind the header, expected Content-Length "
         broken = self.broken(header.offset, header.fields, "WrongLength", f"{message}{header.block_bytes}")
         return broken, swallowed
+
+    def _damage_of_member(self, run: Run, block_end: int) -> Damage | None:
+        """The damage that ended the run, if it hit the member of the record that ends at ``block_end``.
+
+        The checksum of a member covers all of it: a record that was read to its end may still be damaged. Records
+        before the last one of a damaged member are believed, as they have left already.
+        """
+        if run.damage is None or run.damage.offset != run.offset_of(block_end - 1):
+            return None
+        return run.damage if run.search(self._next_record, block_end, run.end) is None else None
 
     def _hit_by_damage(self, damage: Damage, header: _Header, read_bytes: int) -> BrokenRecord:
         self.damage_is_reported = True
@@ -211,6 +223,12 @@ class _Framer:
             if not run.fill(run.end):
                 end = run.end
                 break
+        if end == run.end and run.damage is not None:
+            self.damage_is_reported = True
+            message = (
+                f"{run.damage.message} (member at byte {run.damage.offset}); read {end - position} bytes {shown!r}…"
+            )
+            return self.broken(offset, fields, run.damage.error_class, message), end
         if is_header:
             message = f"found header {shown!r}…, expected one with WARC-Type, Content-Length and an end"
             return self.broken(offset, fields, "MalformedHeader", message), end

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pipeline.archive.headers import starts_record
 from pipeline.archive.members import Damage, Span
 
+_NEWLINE = 0x0A
+
 
 class Run:
     """A window on the decompressed bytes up to the next damage or the end of the file."""
@@ -63,9 +65,14 @@ class Run:
         return pattern.match(self._buffer, position - self.start)
 
     def search(self, next_record: re.Pattern[bytes], start: int, end: int) -> int | None:
-        """Position in ``[start, end)`` at which a record begins; the pattern matches the newline before it."""
-        match = next_record.search(self._buffer, start - self.start, end - self.start)
-        return match.start() + 1 + self.start if match else None
+        """First position in ``[start, end)`` at which a record begins; the pattern may match a newline before it."""
+        match = next_record.search(self._buffer, max(0, start - 1 - self.start))
+        while match:
+            position = match.start() + self.start + (match.string[match.start()] == _NEWLINE)
+            if position >= start:
+                return position if position < end else None
+            match = next_record.search(self._buffer, match.end())
+        return None
 
     def find_end(self, pattern: re.Pattern[bytes], position: int, limit_bytes: int) -> int | None:
         """Position after the first match of ``pattern`` (up to 16 bytes long) within ``limit_bytes``."""
@@ -93,5 +100,5 @@ class Run:
 
     def next_start(self, next_record: re.Pattern[bytes], position: int) -> int | None:
         """First position from ``position`` on, of what is held, at which a record or such a member begins."""
-        starts = (self.search(next_record, position - 1, self.end), self.next_member(position, self.end))
+        starts = (self.search(next_record, position, self.end), self.next_member(position, self.end))
         return min((start for start in starts if start is not None), default=None)

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from pipeline.kernels.line_signals import after_break, ends_in_ellipsis, line_end, strip
-from pipeline.kernels.unicode_tables import DIGIT, PUNCTUATION, SPACE, TERMINAL
+from pipeline.kernels.line_signals import after_break, ends_in_ellipsis, strip
+from pipeline.kernels.unicode_tables import ANCHOR, DIGIT, LINE_BREAK, PUNCTUATION, SPACE, TERMINAL
 from pipeline.kernels.word_segmentation import segment_words
 
 C4_SIGNALS = (
@@ -28,7 +28,7 @@ C4_SIGNALS = (
     "c4_num_policy_lines",
 )
 
-_LOREM, _BRACE, _JAVASCRIPT, _POLICY, _NO_TERMINAL = 1, 2, 4, 8, 16
+_LOREM, _BRACE, _JAVASCRIPT, _POLICY = 1, 2, 4, 8
 _OPEN_BRACKET, _CLOSE_BRACKET, _OPEN_BRACE = ord("["), ord("]"), ord("{")
 _KELVIN = 0x212A  # its lower case is "k"
 
@@ -37,16 +37,20 @@ def _codes_of(text: str) -> np.ndarray:
     return np.array([ord(character) for character in text], dtype=np.uint32)
 
 
-_LINE_ENDS = _codes_of(".?!\"'")
+_LINE_ENDS = tuple(ord(character) for character in ".?!\"'")
 _EDIT, _CITATION_NEEDED = _codes_of("[edit]"), _codes_of("[citation needed]")
 _LOREM_IPSUM, _JAVASCRIPT_WORD = _codes_of("lorem ipsum"), _codes_of("javascript")
 _TERMS, _PRIVACY, _COOKIE = _codes_of("terms of use"), _codes_of("privacy policy"), _codes_of("cookie policy")
 _USES, _USE_OF, _USE = _codes_of("uses cookies"), _codes_of("use of cookies"), _codes_of("use cookies")
-_L, _J, _T, _P, _C, _U = _codes_of("ljtpcu")
+_J, _P, _V, _F = (ord(character) for character in "jpvf")
+_P_IN_LOREM, _V_IN_PRIVACY, _F_IN_TERMS = "lorem ipsum".index("p"), "privacy".index("v"), "terms of".index("f")
+_K_IN_COOKIE, _K_IN_USES, _K_IN_USE_OF, _K_IN_USE = (
+    phrase.index("k") for phrase in ("cookie", "uses cookies", "use of cookies", "use cookies")
+)
 
 
 @njit(nogil=True, cache=True)
-def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_flags, scratch, out):  # type: ignore[no-untyped-def]
+def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_flags, scratch, out):
     """Signals of a text.
 
     Args:
@@ -59,24 +63,28 @@ def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_
     """
     starts, ends, num_words = words
     out[:] = 0.0
-    position = 0
-    word = 0
+    position = word = 0
     while position < num_chars:
-        end = line_end(flags, position, num_chars)
+        end, line_words, longest_chars, seen, has_bracket = _scan_line(codes, flags, position, num_chars)
         first, last = strip(flags, position, end)
         position = after_break(codes, end, num_chars)
         first_word = word
         while word < num_words and starts[word] < end:
             word += 1
-        line_words, longest_chars = _count_spaced_words(flags, first, last)
         if longest_chars > rules[2] or line_words < rules[1]:
             continue
-        cleaned_chars = _without_citations(codes, flags, first, last, line_codes, line_flags)
+        cleaned_chars = last - first
+        if has_bracket:
+            cleaned_chars = _without_citations(codes, flags, first, last, line_codes, line_flags)
         if cleaned_chars == last - first:
-            found = _find_phrases(codes, first, last, rules)
+            if rules[0] and not _ends_well(codes, first, last):
+                continue
+            found = _find_phrases(codes, flags, first, last) if seen & ANCHOR else 0
             num_sentences = count_sentences(flags, starts, ends, first_word, word)
         else:
-            found = _find_phrases(line_codes, 0, cleaned_chars, rules)
+            if rules[0] and not _ends_well(line_codes, 0, cleaned_chars):
+                continue
+            found = _find_phrases(line_codes, line_flags, 0, cleaned_chars)
             end_word = segment_words(
                 line_codes, line_flags, 0, cleaned_chars, special[0], special[1], starts, ends, num_words, scratch
             )
@@ -85,10 +93,8 @@ def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_
 
 
 @njit(nogil=True, cache=True)
-def _count_line(found, num_sentences, rules, out):  # type: ignore[no-untyped-def]
+def _count_line(found, num_sentences, rules, out):
     """Enter a line's phrases and sentences in ``C4_SIGNALS``, as far as the rules let it come."""
-    if found & _NO_TERMINAL:
-        return
     out[2] += (found & _LOREM) != 0
     out[4] += (found & _JAVASCRIPT) != 0
     if found & _JAVASCRIPT and rules[3]:
@@ -102,7 +108,7 @@ def _count_line(found, num_sentences, rules, out):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def count_sentences(flags, starts, ends, first_word, end_word):  # type: ignore[no-untyped-def]
+def count_sentences(flags, starts, ends, first_word, end_word):
     """Sentences in words ``first_word`` to ``end_word``: a new one begins behind a terminal mark and its punctuation.
 
     A terminal mark is a word of one character, so that neither "..." nor the stop in "e.g." ends a sentence.
@@ -123,21 +129,31 @@ def count_sentences(flags, starts, ends, first_word, end_word):  # type: ignore[
 
 
 @njit(nogil=True, cache=True)
-def _count_spaced_words(flags, start, end):  # type: ignore[no-untyped-def]
-    """Number of runs between white space, and the characters of the longest one."""
-    num_words = longest_chars = length = 0
-    for i in range(start, end):
-        if flags[i] & SPACE:
+def _scan_line(codes, flags, position, end):
+    """Read one line.
+
+    Returns:
+        Where the line ends; its runs between white space; the characters of the longest of them; the union of its
+        characters' flags; and whether it holds a bracket.
+    """
+    num_words = longest_chars = length = seen = 0
+    has_bracket = False
+    while position < end and not flags[position] & LINE_BREAK:
+        flag = flags[position]
+        seen |= flag
+        if flag & SPACE:
             length = 0
         else:
             num_words += length == 0
             length += 1
             longest_chars = max(longest_chars, length)
-    return num_words, longest_chars
+            has_bracket = has_bracket or codes[position] == _OPEN_BRACKET
+        position += 1
+    return position, num_words, longest_chars, seen, has_bracket
 
 
 @njit(nogil=True, cache=True)
-def _matches(codes, position, end, pattern):  # type: ignore[no-untyped-def]
+def _matches(codes, position, end, pattern):
     """Whether ``pattern`` stands at ``position``, exactly."""
     if position + pattern.size > end:
         return False
@@ -148,7 +164,7 @@ def _matches(codes, position, end, pattern):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _without_citations(codes, flags, start, end, line_codes, line_flags):  # type: ignore[no-untyped-def]
+def _without_citations(codes, flags, start, end, line_codes, line_flags):
     """Copy a line without ``[12]``, ``[edit]`` and ``[citation needed]``; returns its characters.
 
     Nothing is written as long as no citation has been met, so that a line without any costs a search only.
@@ -177,7 +193,7 @@ def _without_citations(codes, flags, start, end, line_codes, line_flags):  # typ
 
 
 @njit(nogil=True, cache=True)
-def _citation_end(codes, flags, position, end):  # type: ignore[no-untyped-def]
+def _citation_end(codes, flags, position, end):
     """Where the citation at the bracket ``position`` ends; ``position`` if it is none."""
     if _matches(codes, position, end, _EDIT):
         return position + _EDIT.size
@@ -189,10 +205,18 @@ def _citation_end(codes, flags, position, end):  # type: ignore[no-untyped-def]
     return close + 1 if close < end and codes[close] == _CLOSE_BRACKET else position
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _fold(code):
+    """Lower case of an ASCII letter, and of the Kelvin sign, the only other character that folds to one alone."""
+    if 0x41 <= code <= 0x5A:
+        code = code + np.uint32(0x20)
+    return np.uint32(0x6B) if code == _KELVIN else code
+
+
 @njit(nogil=True, cache=True)
-def _matches_folded(codes, position, end, pattern):  # type: ignore[no-untyped-def]
-    """Whether ``pattern`` (lower-case ASCII) stands at ``position`` in any case."""
-    if position + pattern.size > end:
+def _matches_folded(codes, start, end, position, pattern):
+    """Whether ``pattern`` (lower-case ASCII) stands at ``position``, in any case, inside ``codes[start:end]``."""
+    if position < start or position + pattern.size > end:
         return False
     for i in range(pattern.size):
         if _fold(codes[position + i]) != pattern[i]:
@@ -201,40 +225,39 @@ def _matches_folded(codes, position, end, pattern):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _fold(code):  # type: ignore[no-untyped-def]
-    """Lower case of an ASCII letter, and of the Kelvin sign, the only other character that folds to one alone."""
-    if 0x41 <= code <= 0x5A:
-        return code + np.uint32(0x20)
-    return np.uint32(0x6B) if code == _KELVIN else code
+def _ends_well(codes, start, end):
+    """Whether a line ends in terminal punctuation, and not in an ellipsis."""
+    return end > start and codes[end - 1] in _LINE_ENDS and not ends_in_ellipsis(codes, start, end)
 
 
 @njit(nogil=True, cache=True)
-def _find_phrases(codes, start, end, rules):  # type: ignore[no-untyped-def]
-    """Bits for what the line contains."""
-    if rules[0]:
-        terminal = False
-        for mark in _LINE_ENDS:
-            terminal = terminal or (end > start and codes[end - 1] == mark)
-        if not terminal or ends_in_ellipsis(codes, start, end):
-            return _NO_TERMINAL
+def _find_phrases(codes, flags, start, end):
+    """Bits for what the line contains; each phrase is looked for around its rarest letter."""
     found = 0
-    for position in range(start, end):
-        code = _fold(codes[position])
-        if code == _OPEN_BRACE:
-            found |= _BRACE
-        elif code == _L:
-            found |= _LOREM if _matches_folded(codes, position, end, _LOREM_IPSUM) else 0
-        elif code == _J:
-            found |= _JAVASCRIPT if _matches_folded(codes, position, end, _JAVASCRIPT_WORD) else 0
-        elif code == _T or code == _P or code == _C or code == _U:
-            found |= _POLICY if _begins_policy(codes, position, end) else 0
+    for anchor in range(start, end):
+        if flags[anchor] & ANCHOR:
+            found |= _phrase_around(codes, start, end, anchor)
     return found
 
 
 @njit(nogil=True, cache=True)
-def _begins_policy(codes, position, end):  # type: ignore[no-untyped-def]
-    """Whether one of the phrases about cookies and terms begins at ``position``."""
-    for pattern in (_TERMS, _PRIVACY, _COOKIE, _USES, _USE_OF, _USE):
-        if _matches_folded(codes, position, end, pattern):
-            return True
-    return False
+def _phrase_around(codes, start, end, anchor):
+    """Bit of the phrase whose rarest letter stands at ``anchor``; 0 if there is none."""
+    letter = _fold(codes[anchor])
+    if letter == _OPEN_BRACE:
+        return _BRACE
+    if letter == _J:
+        return _JAVASCRIPT if _matches_folded(codes, start, end, anchor, _JAVASCRIPT_WORD) else 0
+    if letter == _P:
+        return _LOREM if _matches_folded(codes, start, end, anchor - _P_IN_LOREM, _LOREM_IPSUM) else 0
+    if letter == _V:
+        return _POLICY if _matches_folded(codes, start, end, anchor - _V_IN_PRIVACY, _PRIVACY) else 0
+    if letter == _F:
+        return _POLICY if _matches_folded(codes, start, end, anchor - _F_IN_TERMS, _TERMS) else 0
+    is_policy = (
+        _matches_folded(codes, start, end, anchor - _K_IN_COOKIE, _COOKIE)
+        or _matches_folded(codes, start, end, anchor - _K_IN_USES, _USES)
+        or _matches_folded(codes, start, end, anchor - _K_IN_USE_OF, _USE_OF)
+        or _matches_folded(codes, start, end, anchor - _K_IN_USE, _USE)
+    )
+    return _POLICY if is_policy else 0

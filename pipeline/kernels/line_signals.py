@@ -34,7 +34,7 @@ _NEWLINE, _RETURN, _DOT, _ELLIPSIS, _BULLET, _HYPHEN = ord("\n"), ord("\r"), ord
 
 
 @njit(nogil=True, cache=True)
-def line_end(flags, start, end):  # type: ignore[no-untyped-def]
+def line_end(flags, start, end):
     """Where the ``splitlines`` line that begins at ``start`` ends, without its break."""
     while start < end and not flags[start] & LINE_BREAK:
         start += 1
@@ -42,7 +42,7 @@ def line_end(flags, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def after_break(codes, position, end):  # type: ignore[no-untyped-def]
+def after_break(codes, position, end):
     """Where the next line begins behind the break at ``position``; ``\\r\\n`` is one break."""
     if position + 1 < end and codes[position] == _RETURN and codes[position + 1] == _NEWLINE:
         return position + 2
@@ -50,7 +50,7 @@ def after_break(codes, position, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def strip(flags, start, end):  # type: ignore[no-untyped-def]
+def strip(flags, start, end):
     """``start`` and ``end`` moved inwards over white space; ``start == end`` if nothing is left."""
     while start < end and flags[start] & SPACE:
         start += 1
@@ -60,13 +60,13 @@ def strip(flags, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def ends_in_ellipsis(codes, start, end):  # type: ignore[no-untyped-def]
+def ends_in_ellipsis(codes, start, end):
     """Whether ``codes[start:end]`` ends in three full stops."""
     return end - start >= 3 and codes[end - 1] == _DOT and codes[end - 2] == _DOT and codes[end - 3] == _DOT
 
 
 @njit(nogil=True, cache=True)
-def count_breaks(codes, num_chars):  # type: ignore[no-untyped-def]
+def count_breaks(codes, num_chars):
     """Number of ``\\n``."""
     num_breaks = 0
     for i in range(num_chars):
@@ -75,7 +75,7 @@ def count_breaks(codes, num_chars):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def measure_lines(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):  # type: ignore[no-untyped-def]
+def measure_lines(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):
     """Signals of a text of at least one character.
 
     Args:
@@ -90,7 +90,7 @@ def measure_lines(codes, flags, num_chars, num_breaks, short_line_chars, table_k
 
 
 @njit(nogil=True, cache=True)
-def _measure_marks(codes, flags, num_chars, out):  # type: ignore[no-untyped-def]
+def _measure_marks(codes, flags, num_chars, out):
     """Lines that begin with a bullet, lines that end in an ellipsis."""
     num_lines = num_bullets = num_ellipses = 0
     position = 0
@@ -108,7 +108,7 @@ def _measure_marks(codes, flags, num_chars, out):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, cache=True)
-def _measure_paragraphs(codes, flags, num_chars, num_breaks, table_keys, table_numbers, out):  # type: ignore[no-untyped-def]
+def _measure_paragraphs(codes, flags, num_chars, num_breaks, table_keys, table_numbers, out):
     """Pieces of the stripped text between runs of two or more ``\\n``; the second and later copies count."""
     mask = clear_table(table_keys, num_breaks + 1)
     position, end = strip(flags, 0, num_chars)
@@ -131,7 +131,7 @@ def _measure_paragraphs(codes, flags, num_chars, num_breaks, table_keys, table_n
 
 
 @njit(nogil=True, cache=True)
-def _measure_breaks(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):  # type: ignore[no-untyped-def]
+def _measure_breaks(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):
     """Lines between ``\\n``: duplicates among the non-empty (Gopher) and among the non-blank ones (FineWeb)."""
     mask = clear_table(table_keys, num_breaks + 1)
     num_lines = num_duplicates = num_duplicate_chars = 0

@@ -30,7 +30,8 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from pipeline.kernels.word_hashes import character_table, hash_words, mix64, text_buffers
+from pipeline.kernels.arrow_text import text_buffers
+from pipeline.kernels.word_hashes import character_table, hash_words, mix64
 
 Scheme = Literal["affine32", "legacy"]
 
@@ -77,11 +78,11 @@ def sketch(
         ``signature``, binary: num_perm values, u32 little-endian; and ``bands``, list<int64> of num_bands values. Both
         are null where there is no text, or no word in it.
     """
-    data, offsets = text_buffers(text)
+    data, offsets, is_valid = text_buffers(text)
     num_rows, num_perm = len(text), len(permutations.a)
     signatures = np.full((num_rows, num_perm), 0xFFFFFFFF, dtype=np.uint32)
     bands = np.empty((num_rows, num_bands), dtype=np.int64)
-    alive = text.is_valid().to_numpy(zero_copy_only=False)
+    alive = is_valid.copy()
     lengths = np.diff(offsets)[alive]
     scratch = np.empty((int(lengths.max()) if len(lengths) else 0) // 2 + 1, dtype=np.uint64)
     _sketch_rows(
@@ -137,7 +138,7 @@ def shingle_in_place(hashes: np.ndarray, num_words: int, shingle_words: int) -> 
 
 
 @numba.njit(nogil=True, cache=True)
-def _sketch_rows(data, offsets, alive, table, shingle_words, a, b, scratch, signatures):  # type: ignore[no-untyped-def]
+def _sketch_rows(data, offsets, alive, table, shingle_words, a, b, scratch, signatures):
     """Fill ``signatures``; rows without a word are switched off in ``alive``."""
     for row in range(len(alive)):
         if not alive[row]:

@@ -35,7 +35,7 @@ _ONE = np.uint64(1)
 
 
 @njit(nogil=True, cache=True)
-def clear_table(table_keys, num_items):  # type: ignore[no-untyped-def]
+def clear_table(table_keys, num_items):
     """Empty the part of ``table_keys`` that ``num_items`` items need; returns its index mask (slots - 1).
 
     Args:
@@ -48,25 +48,31 @@ def clear_table(table_keys, num_items):  # type: ignore[no-untyped-def]
     return np.uint64(num_slots - 1)
 
 
-@njit(nogil=True, cache=True)
-def intern(key, new_number, table_keys, table_numbers, mask):  # type: ignore[no-untyped-def]
-    """Number of ``key`` (uint64, not 0); a key not met since ``clear_table`` gets ``new_number``."""
+@njit(nogil=True, cache=True, inline="always")
+def find_slot(key, table_keys, mask):
+    """Slot that holds ``key`` (uint64, not 0), or the free one where it belongs."""
     slot = key ^ (key >> _MIX_SHIFT)
     slot *= _MIX_1
     slot ^= slot >> _MIX_SHIFT
     slot *= _MIX_2
     slot = (slot ^ (slot >> _MIX_SHIFT)) & mask
-    while table_keys[slot] != _FREE:
-        if table_keys[slot] == key:
-            return table_numbers[slot]
+    while table_keys[slot] != _FREE and table_keys[slot] != key:
         slot = (slot + _ONE) & mask
-    table_keys[slot] = key
-    table_numbers[slot] = new_number
-    return new_number
+    return slot
+
+
+@njit(nogil=True, cache=True, inline="always")
+def intern(key, new_number, table_keys, table_numbers, mask):
+    """Number of ``key``; a key not met since ``clear_table`` gets ``new_number``."""
+    slot = find_slot(key, table_keys, mask)
+    if table_keys[slot] == _FREE:
+        table_keys[slot] = key
+        table_numbers[slot] = new_number
+    return table_numbers[slot]
 
 
 @njit(nogil=True, cache=True)
-def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numbers, counts):  # type: ignore[no-untyped-def]
+def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numbers, counts):
     """Number the words by first occurrence and count them.
 
     Args:
@@ -74,7 +80,7 @@ def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numb
         counts: int32 likewise; receives the occurrences of each number.
 
     Returns:
-        How many distinct words there are, and the table's mask, to look further words up.
+        The table's mask, to look further words up with ``find_slot``.
     """
     mask = clear_table(table_keys, num_words)
     num_distinct = 0
@@ -85,11 +91,11 @@ def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numb
             num_distinct += 1
         numbers[i] = number
         counts[number] += 1
-    return num_distinct, mask
+    return mask
 
 
 @njit(nogil=True, cache=True)
-def measure_repetition(starts, ends, num_words, num_chars, numbers, counts, positions, table_keys, table_numbers, out):  # type: ignore[no-untyped-def]
+def measure_repetition(starts, ends, num_words, num_chars, numbers, counts, positions, table_keys, table_numbers, out):
     """Signals of repeated n-grams.
 
     Args:
@@ -120,7 +126,7 @@ def measure_repetition(starts, ends, num_words, num_chars, numbers, counts, posi
 
 
 @njit(nogil=True, cache=True)
-def _join_neighbours(positions, num_candidates, numbers, counts, table_keys, table_numbers):  # type: ignore[no-untyped-def]
+def _join_neighbours(positions, num_candidates, numbers, counts, table_keys, table_numbers):
     """Turn repeated (n-1)-grams into candidate n-grams, in place.
 
     ``numbers`` of position p becomes the number of the n-gram at p, for those p whose neighbour p + 1 is a candidate
@@ -145,8 +151,8 @@ def _join_neighbours(positions, num_candidates, numbers, counts, table_keys, tab
     return num_pairs
 
 
-@njit(nogil=True, cache=True)
-def _chars_of(starts, ends, first, n):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True, inline="always")
+def _chars_of(starts, ends, first, n):
     """Characters of ``n`` words, without what stands between them."""
     num_chars = 0
     for i in range(first, first + n):
@@ -155,7 +161,7 @@ def _chars_of(starts, ends, first, n):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _top_chars(starts, ends, positions, num_pairs, numbers, counts, n):  # type: ignore[no-untyped-def]
+def _top_chars(starts, ends, positions, num_pairs, numbers, counts, n):
     """Characters covered by the most frequent n-gram, joined with spaces; the first one among equals."""
     top = 0  # if nothing repeats, the first n-gram of the text is the most frequent, with one occurrence
     top_count = 1
@@ -168,7 +174,7 @@ def _top_chars(starts, ends, positions, num_pairs, numbers, counts, n):  # type:
 
 
 @njit(nogil=True, cache=True)
-def _duplicated_chars(starts, ends, positions, num_pairs, numbers, seen, n):  # type: ignore[no-untyped-def]
+def _duplicated_chars(starts, ends, positions, num_pairs, numbers, seen, n):
     """Characters of the n-grams met before, reading on behind each one; ``seen`` is scratch of a flag a number."""
     for i in range(num_pairs):
         seen[numbers[positions[i]]] = 0

@@ -17,7 +17,8 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from pipeline.kernels.word_hashes import decode, text_buffers
+from pipeline.kernels.arrow_text import text_buffers
+from pipeline.kernels.word_hashes import decode
 
 HASH_BYTES = 16
 _ASCII_SPACE = np.array([chr(byte).isspace() for byte in range(128)], dtype=np.int64)
@@ -29,15 +30,14 @@ def text_hashes(text: pa.Array) -> pa.BinaryArray:
     Args:
         text: string or large_string. An empty text, or one of white space only, has the hash of no bytes.
     """
-    data, offsets = text_buffers(text)
-    alive = text.is_valid().to_numpy(zero_copy_only=False)
+    data, offsets, is_valid = text_buffers(text)
     collapsed = np.empty(int(offsets[-1] - offsets[0]), dtype=np.uint8)
     ends = np.zeros(len(text) + 1, dtype=np.int64)
-    _collapse(data, offsets, alive, collapsed, ends)
-    view = memoryview(collapsed)
+    _collapse(data, offsets, is_valid, collapsed, ends)
+    view = collapsed.data
     bounds = ends.tolist()
     digests = [
-        hashlib.blake2b(view[bounds[row] : bounds[row + 1]], digest_size=HASH_BYTES).digest() if alive[row] else None
+        hashlib.blake2b(view[bounds[row] : bounds[row + 1]], digest_size=HASH_BYTES).digest() if is_valid[row] else None
         for row in range(len(text))
     ]
     return pa.array(digests, pa.binary())
@@ -51,17 +51,17 @@ def _is_wide_space(code_point: int) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)
-def _collapse(data, offsets, alive, out, ends):  # type: ignore[no-untyped-def]
+def _collapse(data, offsets, is_valid, out, ends):
     """Write each row's collapsed text to ``out``, one after the other; row i ends at ``ends[i + 1]``.
 
     Every ASCII byte is written, and the end moves on only where it is to stay: no branch depends on the text.
     """
     written = 0
-    for row in range(len(alive)):
+    for row in range(len(is_valid)):
         row_start = written
         after_space = 1  # as if a space came before: leading white space goes
         position = offsets[row]
-        end = offsets[row + 1] if alive[row] else position
+        end = offsets[row + 1] if is_valid[row] else position
         while position < end:
             byte = data[position]
             if byte < 0x80:

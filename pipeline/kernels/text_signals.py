@@ -15,7 +15,7 @@ from numba import njit
 from pipeline.kernels.arrow_text import TextBuffers
 from pipeline.kernels.c4_lines import C4_SIGNALS, count_sentences, measure_c4
 from pipeline.kernels.line_signals import LINE_SIGNALS, count_breaks, measure_lines
-from pipeline.kernels.repetition import REPETITION_SIGNALS, intern, intern_words, measure_repetition
+from pipeline.kernels.repetition import REPETITION_SIGNALS, find_slot, intern_words, measure_repetition
 from pipeline.kernels.special_words import hash_codes, special_word_table
 from pipeline.kernels.unicode_tables import ALPHA, SYMBOL, character_flags, decode_utf8
 from pipeline.kernels.word_segmentation import segment_words
@@ -58,7 +58,9 @@ def measure_texts(
     most_bytes = int(np.diff(text.offsets)[text.is_valid].max(initial=0))
     stop_hashes = np.array([_hash_word(word) for word in stop_words], dtype=np.uint64)
     rules = np.array(c4_rules, dtype=np.int64)
-    _measure_all(*text, character_flags(), special_word_table(), stop_hashes, short_line_chars, rules, most_bytes, values)
+    _measure_all(
+        *text, character_flags(), special_word_table(), stop_hashes, short_line_chars, rules, most_bytes, values
+    )
     return values
 
 
@@ -68,7 +70,9 @@ def _hash_word(word: str) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _measure_all(data, offsets, is_valid, flag_table, special, stop_hashes, short_line_chars, rules, most_bytes, values):  # type: ignore[no-untyped-def]
+def _measure_all(
+    data, offsets, is_valid, flag_table, special, stop_hashes, short_line_chars, rules, most_bytes, values
+):
     room = most_bytes + 1
     codes, flags = np.empty(room, np.uint32), np.empty(room, np.uint16)
     line_codes, line_flags = np.empty(room, np.uint32), np.empty(room, np.uint16)
@@ -88,8 +92,8 @@ def _measure_all(data, offsets, is_valid, flag_table, special, stop_hashes, shor
             continue
         num_breaks = count_breaks(codes, num_chars)
         num_words = segment_words(codes, flags, 0, num_chars, special[0], special[1], starts, ends, 0, scratch)
-        num_distinct, mask = intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numbers, counts)
-        out[7] = _count_known(stop_hashes, num_distinct, table_keys, table_numbers, mask)
+        mask = intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numbers, counts)
+        out[7] = _count_known(stop_hashes, table_keys, mask)
         _measure_words(codes, flags, num_chars, num_breaks, starts, ends, num_words, out)
         measure_repetition(
             starts, ends, num_words, num_chars, numbers, counts, scratch, table_keys, table_numbers,
@@ -103,16 +107,16 @@ def _measure_all(data, offsets, is_valid, flag_table, special, stop_hashes, shor
 
 
 @njit(nogil=True, cache=True)
-def _count_known(hashes, num_distinct, table_keys, table_numbers, mask):  # type: ignore[no-untyped-def]
-    """How many of ``hashes`` are among the text's words; adds the others to the table, which ends with this."""
+def _count_known(hashes, table_keys, mask):
+    """How many of ``hashes`` (distinct) are among the words in the table."""
     num_known = 0
     for word_hash in hashes:
-        num_known += intern(word_hash, num_distinct, table_keys, table_numbers, mask) < num_distinct
+        num_known += table_keys[find_slot(word_hash, table_keys, mask)] == word_hash
     return num_known
 
 
 @njit(nogil=True, cache=True)
-def _measure_words(codes, flags, num_chars, num_breaks, starts, ends, num_words, out):  # type: ignore[no-untyped-def]
+def _measure_words(codes, flags, num_chars, num_breaks, starts, ends, num_words, out):
     """``WORD_SIGNALS`` except the stop words.
 
     Words made of symbols only count in the ratios' denominators, but neither in ``num_words`` nor in the mean length.

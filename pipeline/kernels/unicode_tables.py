@@ -31,6 +31,7 @@ PREFIX = 1 << 11  # splits off at the front of a word
 SUFFIX = 1 << 12  # splits off at the end of a word
 ICON = 1 << 13  # category So (emoji, dingbats): splits a word anywhere
 QUOTE = 1 << 14
+ANCHOR = 1 << 15  # rare characters by which the phrases of C4's line rules are found
 
 _CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()
 _NUM_CODES = 0x110000
@@ -63,7 +64,7 @@ _CCNET_PUNCTUATION = _parse_ranges(
     "0-8 B-1F 21-2F 3A-40 5B-60 7B-9F AB B4 BB 2013-2014 2019 201C-201E 2026 2236 2501 25BA 3001-3002 3008-300D "
     "3010-3011 FF01 FF05 FF08-FF09 FF0C FF0E FF11 FF1A-FF1B FF1F FF5E"
 )
-"""CCNet's punctuation, which FineWeb's Gopher filters inherit; FF11 (a digit) is in it by an old slip of the keyboard."""
+"""CCNet's punctuation, which FineWeb's Gopher filters inherit, with its slip: FF11 is a digit."""
 
 _UNSPACED_SCRIPTS = _parse_ranges(
     "E00-E7F E80-EFF 1000-109F A9E0-A9FF AA60-AA7F 1780-17FF "  # Thai, Lao, Myanmar, Khmer
@@ -77,6 +78,7 @@ _PREFIX_ONLY = "%§"
 _MORE_AFFIXES = "`´<>_"
 _MORE_PREFIXES = "="
 _MORE_QUOTES = "'\"`´,"
+_ANCHORS = "fFjJkKpPvV{\u212a"
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
@@ -98,6 +100,7 @@ def character_flags() -> tuple[np.ndarray, np.ndarray]:
     _set(flags, _CCNET_PUNCTUATION, SYMBOL)
     _set(flags, TERMINAL_PUNCTUATION, SYMBOL | TERMINAL)
     _set(flags, _LINE_BREAKS, LINE_BREAK)
+    _set(flags, _ANCHORS, ANCHOR)
     _set(flags, _MORE_AFFIXES, PREFIX | SUFFIX)
     _set(flags, _MORE_PREFIXES, PREFIX)
     _set(flags, _MORE_QUOTES, QUOTE)
@@ -139,7 +142,7 @@ def _as_codes(codes: str | list[int] | np.ndarray) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def decode_utf8(data, start, end, blocks, table, codes, flags):  # type: ignore[no-untyped-def]
+def decode_utf8(data, start, end, blocks, table, codes, flags):
     """Decode bytes ``data[start:end]`` and look up each character's flags.
 
     Args:

@@ -23,7 +23,6 @@ from functools import cache
 
 import numba
 import numpy as np
-import pyarrow as pa
 
 _TABLE_SIZE = 0x20000  # planes 0 and 1; plane 2 and 3 hold Han only, the rest tags and private use
 _HAN_PLANES_END = 0x40000
@@ -76,34 +75,6 @@ def character_table() -> np.ndarray:
     return table
 
 
-def text_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Views of a string array's buffers, without a copy of the text.
-
-    Args:
-        text: string or large_string, any slice.
-
-    Returns:
-        UTF-8 bytes, shape (num_bytes,), uint8; and offsets into them, shape (num_rows + 1,), int64. A null row has
-        offsets too; its bytes mean nothing.
-    """
-    wide = pa.types.is_large_string(text.type)
-    if not wide and not pa.types.is_string(text.type):
-        raise TypeError(f"found an array of type {text.type}; expected string or large_string")
-    _, offset_buffer, data_buffer = text.buffers()
-    if len(text) == 0 or offset_buffer is None:
-        return _frozen(np.empty(0, dtype=np.uint8)), np.zeros(len(text) + 1, dtype=np.int64)
-    offsets = np.frombuffer(offset_buffer, dtype=np.int64 if wide else np.int32)
-    data = np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer is not None else np.empty(0, dtype=np.uint8)
-    return _frozen(data), offsets[text.offset : text.offset + len(text) + 1].astype(np.int64)
-
-
-def _frozen(data: np.ndarray) -> np.ndarray:
-    """A read-only view: kernels then compile for one array type only."""
-    view = data.view()
-    view.flags.writeable = False
-    return view
-
-
 @numba.njit(nogil=True, cache=True, inline="always")
 def mix64(value: np.uint64) -> np.uint64:
     """MurmurHash3's 64-bit finaliser, a bijection in which every input bit changes half the output bits."""
@@ -121,9 +92,9 @@ def decode(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
     length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
     if position + length > end:
         return 0, end - position
-    code_point = np.int64(lead) & (0x7F >> length)
+    code_point = int(lead) & (0x7F >> length)
     for i in range(1, length):
-        code_point = (code_point << 6) | (np.int64(data[position + i]) & 0x3F)
+        code_point = (code_point << 6) | (int(data[position + i]) & 0x3F)
     return code_point, length
 
 

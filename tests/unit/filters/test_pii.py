@@ -54,6 +54,7 @@ CLEAN = [
     "B::c and std::vector and Foo::Bar in code",
     "me@localhost and @handle and a@b",
     "in the years 1640 to 1649",
+    "row 202 555 0100 202 555 0101 202 555 0102 202 555 0103",
     "IBAN DE00 3704 0044 0532 0130 00",
 ]
 
@@ -165,7 +166,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(_PIECES, max_size=12).map("".join))
 def test_gates_change_nothing(text: str) -> None:
     assert DETECTOR.find(text) == UNGATED.find(text)

@@ -1,4 +1,4 @@
-"""A small run folder by the contracts of ``pipeline/schema.py``, without Spark: what ``report`` and ``explain`` read."""
+"""A small run by the contracts of ``pipeline/schema.py``, without Spark: what ``report`` and ``explain`` read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from filters.mixture import MixtureConfig
-from filters.registry import FiltersConfig, enabled_filters
-from filters.rule import decide
+from filters.registry import FiltersConfig, enabled_filters, judge
 from filters.signals import SIGNALS_SCHEMA
 from jobs.run_folder import STAGES_AFTER_RULES, STAGES_BEFORE_RULES
 from pipeline.config import parse
@@ -45,7 +44,7 @@ SIGNALS = pa.schema(
         *LOCATION,
     ]
 )
-FILTERS: dict[str, Any] = {"gopher_quality": {}}
+DEFAULT_FILTERS: dict[str, Any] = {"gopher_quality": {}}
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +59,22 @@ def build_small_run(tmp_path: Path) -> Any:
     return lambda **options: build_run(tmp_path / "run", **options)
 
 
-def build_run(root: Path, *, until: str | None = None, with_train: bool = True) -> SimpleNamespace:
+def build_run(
+    root: Path,
+    *,
+    until: str | None = None,
+    with_train: bool = True,
+    drop_hostile: bool = False,
+    filters: dict[str, Any] | None = None,
+) -> SimpleNamespace:
     root.mkdir(parents=True, exist_ok=True)
+    config = parse(filters or DEFAULT_FILTERS, FiltersConfig, where="conftest")
     pages = [page for unit in UNITS for page in _pages_of(unit)]
-    write_json(root / "run.json", _record(with_train=with_train))
+    if drop_hostile:
+        for page in pages:
+            if page["host"] == "evil.example":
+                page.update(ended_stage="filter_url", ended_reason="blocked_host")
+    write_json(root / "run.json", _record(config, with_train=with_train))
     run = SimpleNamespace(folder=str(root), pages=pages, ledger=None)
     archives = [_archive(unit) for unit in UNITS]
     _commit_table(root, "signals", SIGNALS, _by_unit(pages), details={"archives": archives})
@@ -73,14 +84,14 @@ def build_run(root: Path, *, until: str | None = None, with_train: bool = True) 
         return run
     clusters = _clusters(pages)
     _commit_table(root, "clusters", CLUSTER, {"00000": clusters})
-    run.decisions = _decide(pages, clusters)
+    run.decisions = _decide(pages, clusters, config)
     _commit_table(root, "decisions", DECISION, _by_unit(run.decisions))
     if until == "decisions":
         return run
     _write_corpus(root, pages, run.decisions)
     _write_tokenizer(root)
     _write_shards(root, run.decisions)
-    run.ledger = _ledger(run.decisions)
+    run.ledger = _ledger(run.decisions, config)
     write_json(root / "ledger.json", run.ledger.model_dump(mode="json"))
     if with_train:
         _write_train(root)
@@ -92,12 +103,12 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
-def _record(*, with_train: bool) -> dict[str, Any]:
+def _record(config: FiltersConfig, *, with_train: bool) -> dict[str, Any]:
     return {
         "config": {
             "run": {"seed": 7},
-            "input": [{"source": "toy", "paths": ["*.warc.gz"]}],
-            "filters": FILTERS,
+            "input": [{"name": "toy", "paths": ["*.warc.gz"]}],
+            "filters": config.model_dump(mode="json"),
             "mixture": MixtureConfig(alpha=0.5).model_dump(mode="json"),
             "pii": {"entities": ["EMAIL_ADDRESS"]},
             "train": {"num_steps": 3} if with_train else None,
@@ -218,9 +229,8 @@ def _clusters(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["cluster_id"], row["kind"], row["doc_id"]))
 
 
-def _decide(pages: list[dict[str, Any]], clusters: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    config = parse(FILTERS, FiltersConfig, where="conftest")
-    outcome = decide(pa.RecordBatch.from_pylist(pages, schema=SIGNALS), enabled_filters(config))
+def _decide(pages: list[dict[str, Any]], clusters: list[dict[str, Any]], config: FiltersConfig) -> list[dict[str, Any]]:
+    outcome = judge(pa.RecordBatch.from_pylist(pages, schema=SIGNALS), config)
     copies = {row["doc_id"]: row for row in clusters if row["doc_id"] != row["kept_doc_id"]}
     rows = []
     for number, page in enumerate(pages):
@@ -347,7 +357,7 @@ def _write_train(root: Path) -> None:
     commit(str(folder), name="train", identities=[], upstream={}, files=files)
 
 
-def _ledger(decisions: list[dict[str, Any]]) -> Ledger:
+def _ledger(decisions: list[dict[str, Any]], config: FiltersConfig) -> Ledger:
     dropped: dict[tuple[str, str, str | None], list[int]] = {}
     languages: dict[str | None, list[int]] = {}
     for row in decisions:
@@ -375,10 +385,11 @@ def _ledger(decisions: list[dict[str, Any]]) -> Ledger:
                 num_quarantined=lost,
             )
         )
-    names = [filter_.name for filter_, _ in enabled_filters(parse(FILTERS, FiltersConfig, where="conftest"))]
+    names = [filter_.name for filter_, _ in enabled_filters(config)]
     order = [*STAGES_BEFORE_RULES, *names, *STAGES_AFTER_RULES]
     verdicts = Counter(row["verdict"] for row in decisions)
     copies = sum(row["copies"] for row in decisions)
+    tokens = sum(row["copies"] * (10 + row["page_index"]) for row in decisions)
     ledger = Ledger(
         archives=tuple(archives),
         non_pages={"request": 80, "warcinfo": 2},
@@ -397,7 +408,7 @@ def _ledger(decisions: list[dict[str, Any]]) -> Ledger:
             "corpus_documents": verdicts["kept"],
             "copies": copies,
             "sequences": copies,
-            "tokens": 2345,
+            "tokens": tokens,
             "shards": 2,
         },
     )

@@ -12,8 +12,9 @@ from datasketch import LeanMinHash, MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.kernels.arrow_text import text_buffers
 from pipeline.kernels.minhash import Scheme, make_permutations, shingle_in_place, similarity, sketch
-from pipeline.kernels.word_hashes import character_table, hash_words, text_buffers
+from pipeline.kernels.word_hashes import character_table, hash_words
 
 MASK = (1 << 64) - 1
 TEXTS = [
@@ -35,7 +36,7 @@ def mix64(value: int) -> int:
 
 
 def word_hashes(text: str) -> list[int]:
-    data, offsets = text_buffers(pa.array([text]))
+    data, offsets, _ = text_buffers(pa.array([text]))
     out = np.empty(len(data) // 2 + 1, dtype=np.uint64)
     return out[: hash_words(data, offsets[0], offsets[1], character_table(), out)].tolist()
 

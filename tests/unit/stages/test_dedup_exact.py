@@ -38,7 +38,7 @@ def to_table(documents: list[dict[str, object]]) -> pa.Table:
             ("doc_id", pa.string()),
             ("text_hash", pa.binary()),
             ("num_bytes", pa.int64()),
-            ("fetch_time", pa.timestamp("s", tz="UTC")),
+            ("fetch_time", pa.timestamp("ms", tz="UTC")),
         ]
     )
     return pa.Table.from_pylist(documents, schema=schema)

@@ -143,6 +143,12 @@ def test_the_checkpoint_of_another_run_is_refused(undisturbed, shards):
         train(config(seed=1), shards, str(undisturbed[0]))
 
 
+def test_the_checkpoint_of_another_run_is_overwritten_on_demand(undisturbed, shards, tmp_path):
+    train(config(seed=1, num_steps=4), shards, str(tmp_path))
+    assert train(config(), shards, str(tmp_path), overwrite=True) == undisturbed[1]
+    assert hashes(tmp_path) == hashes(undisturbed[0])
+
+
 def test_pieces_of_a_step_add_up(undisturbed, shards, tmp_path):
     """A step in 8 forward passes is a step in one, up to the order of sums."""
     train(config(forward_tokens=64, num_steps=4), shards, str(tmp_path / "pieces"))

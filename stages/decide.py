@@ -1,0 +1,36 @@
+"""Stage ``decide``: end the documents that a filter finds a fault with. Reads numbers only, never text."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from filters.registry import FiltersConfig, judge, required_signals
+from filters.signals import SIGNALS_SCHEMA
+from pipeline.ended import mark_ended
+from pipeline.schema import ENDED, LANGUAGE
+from pipeline.stage import Stage
+
+_COLUMNS = pa.schema([*LANGUAGE, *SIGNALS_SCHEMA])
+
+
+def make_stage(config: FiltersConfig) -> Stage:
+    """The stage; it asks for the columns that the filters in ``config`` read, and for no others.
+
+    A row ends with the name of the filter as its stage, since that is what a reader of ``decisions/`` looks for.
+    """
+
+    def apply(batch: pa.RecordBatch) -> pa.RecordBatch:
+        outcome = judge(batch, config)
+        return mark_ended(
+            batch, stage=outcome.stage, reason=outcome.reason, value=outcome.value, threshold=outcome.threshold
+        )
+
+    columns = [_COLUMNS.field(name) for name in required_signals(config)]
+    return Stage(
+        name="decide",
+        version="1",
+        config=config,
+        input_schema=pa.schema([*columns, *ENDED]),
+        output_schema=ENDED,
+        apply=apply,
+    )
