@@ -14,7 +14,7 @@ from pipeline.config import Config
 TEXT_HEAD_CHARS = 300
 MAX_MEMBERS = 20
 
-Outcome = Literal["passed", "dropped", "quarantined", "kept", "not reached", "not run"]
+Outcome = Literal["passed", "dropped", "quarantined", "not reached", "not run"]
 
 
 class StageOutcome(Config):

@@ -32,7 +32,7 @@ def rows_named(which: str) -> pc.Expression:
 
 def not_found(run: RunFolder, which: str) -> str:
     """The message for a question that nothing answers to; for a URL with the nearest ones of its host."""
-    host = urlsplit(which).hostname if "://" in which else None
+    host = _host(which)
     message = f"no record {which!r} in {run.location}; expected a doc_id, a URL or <archive>:<offset>"
     if host is None:
         return message
@@ -42,6 +42,13 @@ def not_found(run: RunFolder, which: str) -> str:
     urls.sort(key=lambda url: -_shared_prefix_chars(url, which))
     nearest = difflib.get_close_matches(which, urls[:_MAX_URLS_COMPARED], n=3, cutoff=0) or urls[:3]
     return f"{message}; nearest on {host}: {', '.join(nearest)}"
+
+
+def _host(which: str) -> str | None:
+    try:
+        return urlsplit(which).hostname
+    except ValueError:  # "http://[" is a question too: it has no host
+        return None
 
 
 def _shared_prefix_chars(first: str, second: str) -> int:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jobs import report_figures as figures
 from jobs.report_facts import ClusterSizes, SignalSample, cluster_sizes, mixture, sample_signals
 from jobs.report_figures import MAX_BARS
-from jobs.report_page import Column, PageTable, Section, code, num, text, unfinished
+from jobs.report_page import Column, PageTable, Section, code, ident, num, text, unfinished
 from jobs.run_folder import RuleInForce, RunFolder
 from jobs.signal_histogram import as_floats, histogram
 from jobs.written_numbers import count, number, plural, share, size
@@ -188,7 +188,7 @@ def duplicates(run: RunFolder) -> Section:
         plots.append(
             figures.columns(
                 f"plot-clusters-{clusters.kind}",
-                f"Clusters of {clusters.kind} copies by number of members",
+                f"Clusters of {clusters.kind} copies by members",
                 list(classes),
                 list(classes.values()),
             )
@@ -213,5 +213,5 @@ def _largest_table(clusters: ClusterSizes) -> PageTable:
         (count(row["num_documents"]), row["kept_url"], "\n".join(row["other_urls"]), row["kept_doc_id"])
         for row in clusters.largest
     ]
-    columns = (num("members"), code("kept"), code("some of the others"), code("doc_id of the kept one"))
+    columns = (num("members"), code("kept"), code("some of the others"), ident("doc_id of the kept one"))
     return PageTable(columns, rows, title=f"Largest clusters of {clusters.kind} copies")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobs.report_figures import Figure
 
@@ -14,12 +14,14 @@ class Column:
 
     Args:
         is_number: set flush right, with figures of equal width.
-        is_code: identifiers and URLs, which may be broken anywhere.
+        is_code: file names and URLs, which may be broken anywhere.
+        is_id: identifiers and hashes, never broken.
     """
 
     title: str
     is_number: bool = False
     is_code: bool = False
+    is_id: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,6 @@ class PageTable:
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[str]]
     title: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Section:
     title: str
     text: Sequence[str] = ()
     figures: Sequence[Figure] = ()
-    tables: Sequence[PageTable] = field(default_factory=tuple)
+    tables: Sequence[PageTable] = ()
 
 
 def text(title: str) -> Column:
@@ -57,6 +58,10 @@ def text(title: str) -> Column:
 
 def code(title: str) -> Column:
     return Column(title, is_code=True)
+
+
+def ident(title: str) -> Column:
+    return Column(title, is_id=True)
 
 
 def num(title: str) -> Column:

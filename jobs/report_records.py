@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from jobs import report_figures as figures
 from jobs.report_facts import samples_by_reason
 from jobs.report_figures import MAX_BARS
-from jobs.report_page import PageTable, Section, code, num, text, unfinished
+from jobs.report_page import PageTable, Section, code, ident, num, text, unfinished
 from jobs.run_folder import RunFolder
-from jobs.written_numbers import count, number, plural, share, size
+from jobs.written_numbers import count, number, plural, share, short_hash, size
 
 MAX_QUARANTINE_ROWS = 200
 
@@ -111,7 +111,7 @@ def samples(run: RunFolder) -> Section:
         )
         for row in samples_by_reason(run)
     ]
-    columns = (text("stage"), text("reason"), num("value"), num("threshold"), code("URL"), code("doc_id"))
+    columns = (text("stage"), text("reason"), num("value"), num("threshold"), code("URL"), ident("doc_id"))
     sentence = "Up to three pages of each reason, drawn by the hash that is their id: the same on every run."
     hint = "For a page's whole history: chaffinch explain RUN DOC_ID"
     return Section("samples", title, [sentence, hint], tables=[PageTable(columns, rows)] if rows else [])
@@ -125,21 +125,25 @@ def quarantine(run: RunFolder) -> Section:
     total = run.manifest("quarantine").num_rows or 0
     if not total:
         return Section("quarantine", title, ["Every record could be read."])
-    names = ["source", "warc_file", "warc_offset", "record_type", "error_class", "error_message", "url"]
+    names = ["source", "warc_file", "warc_offset", "error_class", "error_message", "url"]
     table = run.rows("quarantine", names)
     table = table.sort_by([("source", "ascending"), ("warc_file", "ascending"), ("warc_offset", "ascending")])
     rows = [
-        (row["source"], row["warc_file"], count(row["warc_offset"]), row["error_class"] or "",
-         row["error_message"] or "", row["url"] or "")
+        (
+            f"{row['source']}/{row['warc_file']}:{row['warc_offset']}",
+            row["error_class"] or "",
+            row["error_message"] or "",
+            row["url"] or "",
+        )
         for row in table.slice(0, MAX_QUARANTINE_ROWS).to_pylist()
-    ]  # fmt: skip
+    ]
     by_class = pc.value_counts(table.column("error_class").combine_chunks()).to_pylist()
     classes = sorted(by_class, key=lambda entry: (-entry["counts"], entry["values"]))
     kinds = ", ".join(f"{entry['counts']:,} {entry['values']}" for entry in classes)
     sentences = [f"{plural(total, 'record')} could not be read or processed: {kinds}."]
     if total > len(rows):
         sentences.append(f"The first {len(rows)} are listed; all are in quarantine/.")
-    columns = (text("source"), code("archive"), num("offset"), text("class"), text("message"), code("URL"))
+    columns = (code("archive:offset"), text("class"), text("message"), code("URL"))
     return Section("quarantine", title, sentences, tables=[PageTable(columns, rows)])
 
 
@@ -156,11 +160,11 @@ def archives(run: RunFolder) -> Section:
             size(archive.size_bytes),
             count(archive.num_records),
             *(count(archive.records.get(kind, 0)) for kind in kinds),
-            archive.sha256,
+            short_hash(archive.sha256),
         )
         for archive in ledger.archives
     ]
-    columns = (code("archive"), num("size"), num("records"), *(num(kind) for kind in kinds), code("SHA-256"))
+    columns = (code("archive"), num("size"), num("records"), *(num(kind) for kind in kinds), ident("SHA-256"))
     others = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(ledger.non_pages.items()))
     sentence = (
         f"{plural(ledger.num_records, 'record')} in {plural(len(ledger.archives), 'archive')}: "

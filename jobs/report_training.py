@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from jobs import report_figures as figures
 from jobs.report_figures import MAX_BARS
-from jobs.report_page import PageTable, Section, code, num, text, unfinished
+from jobs.report_page import PageTable, Section, code, ident, num, text, unfinished
 from jobs.run_folder import RunFolder
-from jobs.written_numbers import count, plural, share, size
+from jobs.written_numbers import count, plural, share, short_hash, size
 from pipeline import storage
 from pipeline.shard_manifest import load_manifest
 
@@ -108,7 +108,7 @@ def shards(run: RunFolder) -> Section:
     manifest = load_manifest(run.path("shards"))
     rows = [
         (entry.name, entry.split, count(entry.num_tokens), count(entry.num_documents), size(entry.num_bytes),
-         _ratio(entry.num_bytes / entry.num_tokens if entry.num_tokens else None), entry.bin_sha256)
+         _ratio(entry.num_bytes / entry.num_tokens if entry.num_tokens else None), short_hash(entry.bin_sha256))
         for entry in manifest.shards
     ]  # fmt: skip
     train = manifest.of_split("train")
@@ -116,11 +116,11 @@ def shards(run: RunFolder) -> Section:
     sentence = (
         f"{count(sum(entry.num_tokens for entry in train))} training tokens in {plural(len(train), 'shard')}, "
         f"{count(sum(entry.num_tokens for entry in validation))} held out in {plural(len(validation), 'shard')}; "
-        f"{manifest.dtype}, vocabulary of {count(manifest.vocab_size)}, end of text is {manifest.eos_token_id}."
+        f"{manifest.dtype}, vocabulary of {count(manifest.vocab_size)}, end-of-text id {manifest.eos_token_id}."
     )
     columns = (
         code("shard"), text("split"), num("tokens"), num("sequences"), num("text"), num("bytes per token"),
-        code("SHA-256 of .bin"),
+        ident("SHA-256 of .bin"),
     )  # fmt: skip
     return Section("shards", title, [sentence], tables=[PageTable(columns, rows)])
 
@@ -216,7 +216,7 @@ def config(run: RunFolder) -> Section:
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Dotted keys and JSON values; a table that is off reads "off"."""
+    """Dotted keys and JSON values; None reads "not set"."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else key, inner)
@@ -224,4 +224,4 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         for index, inner in enumerate(value):
             yield from _flat(f"{prefix}[{index}]", inner)
     else:
-        yield prefix, "off" if value is None else json.dumps(value, ensure_ascii=False)
+        yield prefix, "not set" if value is None else json.dumps(value, ensure_ascii=False)

@@ -20,6 +20,7 @@ from jobs.written_numbers import number, short_number
 NUM_BINS = 36
 _TAIL = 0.005  # share of documents at each end that the end bins take in
 _LOG_MARGIN = 1.2  # room beside the outermost thresholds on a logarithmic axis
+_LEAST_SPAN = 1e-6  # relative; below it all values are one
 _LOG_ABOVE = 200  # integers that reach further are binned by their logarithm
 
 
@@ -42,7 +43,6 @@ class Histogram:
     thresholds: tuple[tuple[float, str], ...]
     tick_positions: tuple[float, ...]
     tick_labels: tuple[str, ...]
-    num_documents: int
 
 
 def as_floats(column: pa.ChunkedArray) -> np.ndarray:
@@ -63,18 +63,16 @@ def histogram(column: pa.ChunkedArray, rules: Sequence[RuleInForce]) -> Histogra
     low, high = _limits(low, high, cuts, is_log=is_log, is_integer=is_integer)
     edges = _edges(low, high, cuts, is_log=is_log, is_integer=is_integer)
     counts = np.histogram(np.clip(values, edges[0], np.nextafter(edges[-1], -math.inf)), edges)[0]
-    middles = [_inside(a, b, is_integer=is_integer) for a, b in itertools.pairwise(edges)]
     place = _log_position if is_log else float
     ticks = _ticks(edges[0], edges[-1], is_log=is_log)
     return Histogram(
         edges=tuple(place(edge) for edge in edges),
         counts=tuple(counts.tolist()),
-        beyond=tuple(any(in_force.fires(middle) for in_force in rules) for middle in middles),
+        beyond=tuple(any(in_force.fires(low) for in_force in rules) for low in edges[:-1].tolist()),
         ranges=tuple(_labels_of_range(a, b, is_integer) for a, b in itertools.pairwise(edges)),
         thresholds=tuple((place(cut), _threshold_label(rules, cut, is_integer)) for cut in cuts),
         tick_positions=tuple(place(tick) for tick in ticks),
         tick_labels=tuple(short_number(tick) for tick in ticks),
-        num_documents=len(values),
     )
 
 
@@ -93,7 +91,8 @@ def _limits(low: float, high: float, cuts: Sequence[float], *, is_log: bool, is_
         low, high = math.floor(low), math.floor(high) + 1
     if is_log:
         return max(0, min(low, math.floor(cuts[0] / _LOG_MARGIN))), max(high, math.ceil(cuts[-1] * _LOG_MARGIN))
-    margin = 1.0 if is_integer else (high - low or 1.0) / NUM_BINS
+    span = high - low if high - low > _LEAST_SPAN * max(1.0, abs(low), abs(high)) else 1.0
+    margin = 1.0 if is_integer else span / NUM_BINS
     low = cuts[0] - margin if cuts[0] - low < margin else low
     high = cuts[-1] + margin if high - cuts[-1] < margin else high
     return low, high
@@ -117,11 +116,6 @@ def _edges(low: float, high: float, cuts: Sequence[float], *, is_log: bool, is_i
 def _log_position(value: float) -> float:
     """Zero stands half a unit below one."""
     return math.log10(max(value, 0.5))
-
-
-def _inside(low: float, high: float, *, is_integer: bool) -> float:
-    """A value of the half-open bin [low, high)."""
-    return low if is_integer else (low + high) / 2
 
 
 def _labels_of_range(low: float, high: float, is_integer: bool) -> tuple[str, str]:

@@ -48,3 +48,8 @@ def short_number(value: float) -> str:
         if abs(value) >= limit:
             return f"{value / limit:g}{suffix}"
     return f"{value:g}"
+
+
+def short_hash(digest: str) -> str:
+    """The first 16 digits; the whole stands in the run's manifests."""
+    return f"{digest[:16]}…"

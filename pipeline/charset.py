@@ -1,4 +1,4 @@
-"""Bytes of a web page to text: which charset they are in, and characters that a table of text can hold.
+"""Bytes of a web page to text: which charset they are in.
 
 The charset is, in this order:
 
@@ -13,8 +13,9 @@ A declaration of UTF-16 or UTF-32 counts only where the head holds NUL bytes: as
 
 Labels mean what the WHATWG's Encoding standard says they mean (``latin1`` is Windows-1252, ``gb2312`` is GBK).
 
-Of the decoded text nothing is changed but what Arrow or a reader of the corpus could not hold: NUL is removed, a lone
-surrogate becomes U+FFFD. There is no Unicode normalisation: it would lose distinctions that some languages need.
+Of the decoded text nothing is changed but that NUL is removed, which C libraries take for the end. Lone surrogates,
+which Arrow could not hold, are not made by any decoder. There is no Unicode normalisation: it would lose distinctions
+that some languages need.
 
 Source: WHATWG Encoding, section 4.2; HTML, section 13.2.3.2. Deviation: step 2 stands before the declarations.
 """
@@ -39,7 +40,6 @@ _META = re.compile(rb"<meta[^>]{0,512}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", 
 _META_WITHIN_BYTES = 4096
 _DETECT_WITHIN_BYTES = 1 << 17
 _FALLBACK = "cp1252"
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def decode(payload: bytes, declared: str | None, *, is_html: bool) -> tuple[str, str]:
@@ -51,20 +51,11 @@ def decode(payload: bytes, declared: str | None, *, is_html: bool) -> tuple[str,
         is_html: whether a ``<meta>`` may declare one.
 
     Returns:
-        The text, without byte order mark, NUL and lone surrogates, and the charset by its Python name. The same bytes
-        and declaration give the same text.
+        The text, without byte order mark and NUL, and the charset by its Python name. The same bytes and declaration
+        give the same text.
     """
     text, charset = _decode(payload, declared, is_html)
-    return valid_text(text), charset
-
-
-def valid_text(text: str) -> str:
-    """``text`` without NUL, with U+FFFD for lone surrogates."""
-    if "\0" in text:
-        text = text.replace("\0", "")
-    if not text.isascii() and _SURROGATES.search(text):
-        text = _SURROGATES.sub("\ufffd", text)
-    return text
+    return text.replace("\0", ""), charset
 
 
 def _decode(payload: bytes, declared: str | None, is_html: bool) -> tuple[str, str]:

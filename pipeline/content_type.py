@@ -30,18 +30,20 @@ _LOOKS_LIKE_HTML = re.compile(
     rb"<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\s>])",
     re.IGNORECASE,
 )
+_MEDIA_TYPE = re.compile(r"\s*([^\s;,]*)")
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def media_type(header: str) -> str:
     """Type and subtype of a ``Content-Type`` value, lower-case, without parameters; empty if there is none."""
-    match = re.match(r"[^\s;,]*", header.lstrip())
-    return match.group().lower() if match else ""
+    match = _MEDIA_TYPE.match(header)
+    return match.group(1).lower() if match else ""
 
 
 def declared_charset(header: str) -> str | None:
     """The ``charset`` parameter of a ``Content-Type`` value, lower-case, ``None`` if there is none."""
-    match = re.search(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", header, re.IGNORECASE)
+    match = _CHARSET.search(header)
     return match.group(1).lower() if match else None
 
 

@@ -27,7 +27,7 @@ from pydantic import Field
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from pipeline.charset import decode, valid_text
+from pipeline.charset import decode
 from pipeline.config import Config
 from pipeline.content_type import HTML_TYPES
 from pipeline.ended import is_alive, mark_ended
@@ -145,7 +145,7 @@ def _extract(payload: bytes | None, content_type: str | None, charset: str | Non
         if depth > config.max_html_depth:
             return _Result(used, None, Reason.HTML_TOO_DEEP, depth, config.max_html_depth)
         try:
-            text = valid_text(extract_plain_text(HTMLTree.parse(text), **_options(config)))
+            text = extract_plain_text(HTMLTree.parse(text), **_options(config)).replace("\0", "")
         except Exception as error:  # whatever a parser raises on one page costs that page alone
             message = f"{config.extractor} failed on {len(payload)} bytes of HTML: {error}; expected text"
             return _Result(used, error=(f"Extraction{type(error).__name__}", message))

@@ -1,16 +1,18 @@
 """The training tokens of a shard folder as one stream, cut into sequences, with the batch of any step in O(1).
 
-The train shards, in the order of their names, are one stream of T tokens: their documents were put in a global
-shuffle when the shards were written, so neighbours in the stream are strangers. Sequence i asks a model for the
-tokens i x C … (i + 1) x C - 1 (C the context), given the token before each; before the first stands an end-of-text.
+The train shards, in the order of their names, are one stream of T tokens, whose documents were put in a global
+shuffle when the shards were written. Sequence i asks a model for the tokens i x C … (i + 1) x C - 1 of it (C the
+context), given the token before each; before the first stands an end-of-text.
 So each token is a target exactly once an epoch, the last sequence being filled up with ignored targets. Documents
 are cut at sequence borders and share a sequence with their neighbours: nothing is padded or dropped, at the price
 that attention sees a few strangers before an end-of-text token.
 
-Step k takes sequences k x B … (k + 1) x B - 1 of the endless series of epochs. Epoch 0 is the shards' own order;
-each later epoch is a permutation of the sequences keyed by a hash of (seed, epoch). The permutation is a Feistel
-network with cycle walking: it is computed at the positions asked for, needs no memory, and does not depend on a
-library's random stream. Nothing needs to be saved for an exact resume but the number of the step.
+Step k takes sequences k x B … (k + 1) x B - 1 of the endless series of epochs. Each epoch, the first one too, is a
+permutation of the sequences keyed by a hash of (seed, epoch): in the shards' own order a long document would fill a
+small batch alone, and the loss jump from one document to the next. The permutation is a Feistel network with cycle
+walking: it is computed at the positions asked for, needs no memory, and does not depend on a library's random stream.
+Nothing needs to be saved for an exact resume but the number of the step. The price is one page of the mapped file
+read per sequence, instead of one stream.
 
 Source of the permutation: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", section 5; mixing by the
 finaliser of SplitMix64 (Steele et al. 2014).
@@ -67,7 +69,7 @@ class TokenStream:
         folder: the run's ``shards/``.
         manifest: as ``open_shards`` gives it.
         context_tokens: length of a sequence.
-        seed: of the order of the sequences from the second epoch on.
+        seed: of the order of the sequences.
     """
 
     def __init__(self, folder: str, manifest: ShardManifest, *, context_tokens: int, seed: int) -> None:
@@ -107,10 +109,9 @@ class TokenStream:
         positions = np.arange(step * sequences_per_step, (step + 1) * sequences_per_step, dtype=np.int64)
         epochs, within = np.divmod(positions, self.num_sequences)
         for epoch in np.unique(epochs):
-            if epoch:
-                chosen = epochs == epoch
-                key = hash_key(self._seed, "epoch order", "", int(epoch))
-                within[chosen] = permute(within[chosen], self.num_sequences, key)
+            chosen = epochs == epoch
+            key = hash_key(self._seed, "epoch order", "", int(epoch))
+            within[chosen] = permute(within[chosen], self.num_sequences, key)
         return within
 
     def _window(self, index: int) -> np.ndarray:

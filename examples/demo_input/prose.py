@@ -22,7 +22,8 @@ _MARKUP = (
 _NOT_PROSE = re.compile(r"[{}<>=|\\]|^(?:\.\. |[-+~^]{3}|[:@#])")
 _SENTENCE_END = (".", ":", "!", "?")
 _MIN_WORDS = 8
-_MIN_LETTER_FRACTION = 0.9
+_NOT_A_LETTER = re.compile(r"[^\w ]|[\d_]")
+_MAX_OTHER_FRACTION = 0.1
 
 
 def docstrings(source: str) -> Iterator[str]:
@@ -34,13 +35,13 @@ def docstrings(source: str) -> Iterator[str]:
 def paragraphs(text: str) -> Iterator[str]:
     """The paragraphs of ``text`` that are whole sentences of mostly letters, each on one line, without markup."""
     for block in _BLANK_LINES.split(text.strip()):
-        paragraph = " ".join(block.split())
+        words = block.split()
+        if len(words) < _MIN_WORDS or not words[-1].endswith(_SENTENCE_END):
+            continue
+        paragraph = " ".join(words)
         for pattern, replacement in _MARKUP:
             paragraph = pattern.sub(replacement, paragraph)
-        if not paragraph.endswith(_SENTENCE_END) or paragraph.count(" ") < _MIN_WORDS - 1:
-            continue
         if _NOT_PROSE.search(paragraph):
             continue
-        num_letters = sum(char.isalpha() or char == " " for char in paragraph)
-        if num_letters >= _MIN_LETTER_FRACTION * len(paragraph):
+        if len(_NOT_A_LETTER.findall(paragraph)) <= _MAX_OTHER_FRACTION * len(paragraph):
             yield paragraph.removesuffix(":") + "." if paragraph.endswith(":") else paragraph

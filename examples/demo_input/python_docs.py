@@ -28,20 +28,22 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pydoc_data.topics import topics
 from types import ModuleType
 from typing import Any
 
 from demo_input.prose import docstrings, paragraphs
-from pydoc_data.topics import topics
 
 # Importing these opens a browser, prints a poem, needs a display, or warns that it is about to be removed.
 _ACTS_WHEN_IMPORTED = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "tkinter", "lib2to3", "distutils"}
 _MAX_NAMES_PER_MODULE_PAGE = 12  # pydoc takes seconds for the largest modules
 _GUIDE_PACKAGES = (
-    "click hypothesis jinja2 networkx numba numpy pandas pyarrow pydantic pyspark scipy/stats scipy/optimize "
-    "scipy/signal sympy/core sympy/physics sympy/solvers torch/nn torch/optim torch/utils torch/distributed"
-).split()
-_NO_GUIDE = {"site-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "encodings", "pydoc_data"}
+    *("click", "jinja2", "networkx", "numba", "numpy", "pandas", "pyarrow", "pyspark", "scipy/optimize", "scipy/stats"),
+    *("sympy/core", "sympy/solvers", "torch/nn", "torch/optim", "torch/utils"),
+)
+_NO_GUIDE = frozenset(
+    ("site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "encodings")
+)
 _MIN_GUIDE_CHARS = 1000
 _ADDRESS = re.compile(r"(?: |&nbsp;)at(?: |&nbsp;)0x[0-9A-Fa-f]+")
 
@@ -150,8 +152,7 @@ def _guides() -> Bodies:
 def _projects() -> Bodies:
     by_name = {found.name.lower(): found for found in importlib.metadata.distributions()}
     for name in sorted(by_name):
-        readme = by_name[name].metadata.get_payload()
-        found = list(paragraphs(readme)) if isinstance(readme, str) else []
+        found = list(paragraphs(str(by_name[name].metadata.json.get("description", ""))))
         if found:
             yield f"packages.example.net/projects/{name}", by_name[name].name, _html_paragraphs(found)
 

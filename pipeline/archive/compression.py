@@ -3,8 +3,8 @@
 Every decoder has the push interface of ``zlib.decompressobj``: ``decompress(data)``, ``eof``, ``unused_data``. It
 decodes one member (gzip member, zstd or lz4 frame) and hands back what follows it.
 
-The slice of compressed input that is decompressed in one step bounds memory: 16 KiB for gzip (deflate expands at most
-1,032-fold: 17 MB), 64 KiB for lz4 (255-fold), 8 KiB for zstd, whose blocks of 4 bytes may stand for 128 KiB. An lz4
+The slice of compressed input that is decompressed in one step bounds memory: 8 KiB for gzip (deflate expands at most
+1,032-fold: 9 MB), 64 KiB for lz4 (255-fold), 8 KiB for zstd, whose blocks of 4 bytes may stand for 128 KiB. An lz4
 frame is held whole, up to 256 MiB, because neither fastwarc nor pyarrow says where in its input a frame ended.
 
 Source: RFC 1952 (gzip), RFC 8878 (zstd), the lz4 frame format 1.6.
@@ -126,7 +126,7 @@ def compression_of(head: bytes) -> Compression | None:
 
 
 COMPRESSIONS = (
-    Compression("gzip", re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), 1 << 14, 1 << 12, _gzip_decoder),
+    Compression("gzip", re.compile(rb"\x1f\x8b\x08[\x00-\x1f]", re.DOTALL), 1 << 13, 1 << 12, _gzip_decoder),
     Compression(
         "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL), 1 << 13, 1 << 18, zstd_decoder
     ),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-HEADER_END = re.compile(rb"\r*\n\r*\n")
+HEADER_END = re.compile(rb"\n\r*\n")  # begins with a literal, for speed; the CR before it does not matter
 WARC_START = re.compile(rb"WARC/\d")
 _ARC_LINE = (
     rb"(?P<url>[A-Za-z][\w+.-]{0,30}:[^\n]{0,8192}?) "

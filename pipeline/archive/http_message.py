@@ -69,6 +69,8 @@ def decode_body(message: HttpMessage, max_bytes: int) -> bytes:
         max_bytes: decoding stops after one byte more than this many.
     """
     body = message.body
+    if "content-encoding" not in message.fields and "transfer-encoding" not in message.fields:
+        return body
     codings = [*_codings(message, "content-encoding"), *_codings(message, "transfer-encoding")]
     for coding in reversed(codings):
         decode = _DECODERS.get(coding)

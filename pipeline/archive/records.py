@@ -38,7 +38,6 @@ class Record:
         offset: where it starts, in bytes into the file; in a compressed file, where its member starts.
         index: how many events (records and broken records) of the same offset come before it.
         fields: header fields by lower-cased name.
-        header: the header as it stands in the file.
         block: the content block, cut at ``max_block_bytes``.
         block_bytes: the length of the whole block.
     """
@@ -46,7 +45,6 @@ class Record:
     offset: int
     index: int
     fields: dict[str, str]
-    header: bytes
     block: bytes
     block_bytes: int
 
@@ -162,7 +160,6 @@ class _Framer:
 
     def _framed(self, run: Run, header: _Header) -> tuple[Record | BrokenRecord, int]:
         """The record behind a readable header, and the position after it."""
-        raw_header = run.slice(header.start, header.end)
         block_end = header.end + header.block_bytes
         kept_end = min(block_end, header.end + self._max_block_bytes)
         run.fill(kept_end - 1)
@@ -178,7 +175,7 @@ class _Framer:
         if damage is not None:
             return self._hit_by_damage(damage, header, header.block_bytes), run.end
         index = self._number(header.offset)
-        return Record(header.offset, index, header.fields, raw_header, block, header.block_bytes), block_end
+        return Record(header.offset, index, header.fields, block, header.block_bytes), block_end
 
     def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
         """A record whose block ends early: at the next member, at damage, or at the end of the file."""
@@ -240,28 +237,26 @@ class _Framer:
 
 def _skip_line_ends(run: Run, position: int) -> int:
     """Position of the next byte that is not a line end; forgets what lies before it."""
-    while True:
+    run.drop(position)
+    while run.fill(position):
+        position = run.skip(_LINE_ENDS, position)
         run.drop(position)
-        if not run.fill(position):
-            return position
-        match = run.match(_LINE_ENDS, position)
-        if match is None or match.end() == match.start():
-            return position
-        position = match.end() + run.start
+        if position < run.end:
+            break
+    return position
 
 
 def _ends_cleanly(run: Run, position: int) -> bool:
     """Whether a record or the end of the run follows ``position``, line ends apart."""
     limit = position + _MAX_LINE_ENDS_BYTES
-    while run.fill(position) and position < limit:
-        match = run.match(_LINE_ENDS, position)
-        if match is None or match.end() == match.start():
+    while position < limit and run.fill(position):
+        position = run.skip(_LINE_ENDS, position)
+        if position < run.end:
             run.fill(position + 5)
             if run.match(headers.WARC_START, position):
                 return True
             run.fill(position + headers.MAX_ARC_LINE_BYTES)
             return headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
-        position = match.end() + run.start
     return True
 
 

@@ -64,6 +64,11 @@ class Run:
         """Match ``pattern`` at ``position``; positions in the match count from ``start``."""
         return pattern.match(self._buffer, position - self.start)
 
+    def skip(self, pattern: re.Pattern[bytes], position: int) -> int:
+        """Position after a match of ``pattern`` at ``position``; ``position`` itself if there is none."""
+        match = pattern.match(self._buffer, position - self.start)
+        return match.end() + self.start if match else position
+
     def search(self, next_record: re.Pattern[bytes], start: int, end: int) -> int | None:
         """First position in ``[start, end)`` at which a record begins; the pattern may match a newline before it."""
         match = next_record.search(self._buffer, max(0, start - 1 - self.start))

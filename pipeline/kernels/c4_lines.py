@@ -13,8 +13,8 @@ ipsum or brace; here all of them are counted, which cannot change the verdict.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.line_signals import after_break, ends_in_ellipsis, strip
 from pipeline.kernels.unicode_tables import ANCHOR, DIGIT, LINE_BREAK, PUNCTUATION, SPACE, TERMINAL
 from pipeline.kernels.word_segmentation import segment_words
@@ -49,7 +49,7 @@ _K_IN_COOKIE, _K_IN_USES, _K_IN_USE_OF, _K_IN_USE = (
 )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_flags, scratch, out):
     """Signals of a text.
 
@@ -92,7 +92,7 @@ def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_
         _count_line(found, num_sentences, rules, out)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count_line(found, num_sentences, rules, out):
     """Enter a line's phrases and sentences in ``C4_SIGNALS``, as far as the rules let it come."""
     out[2] += (found & _LOREM) != 0
@@ -107,7 +107,7 @@ def _count_line(found, num_sentences, rules, out):
     out[1] += max(num_sentences, 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_sentences(flags, starts, ends, first_word, end_word):
     """Sentences in words ``first_word`` to ``end_word``: a new one begins behind a terminal mark and its punctuation.
 
@@ -128,7 +128,7 @@ def count_sentences(flags, starts, ends, first_word, end_word):
     return num_sentences
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _scan_line(codes, flags, position, end):
     """Read one line.
 
@@ -152,7 +152,7 @@ def _scan_line(codes, flags, position, end):
     return position, num_words, longest_chars, seen, has_bracket
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _matches(codes, position, end, pattern):
     """Whether ``pattern`` stands at ``position``, exactly."""
     if position + pattern.size > end:
@@ -163,7 +163,7 @@ def _matches(codes, position, end, pattern):
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _without_citations(codes, flags, start, end, line_codes, line_flags):
     """Copy a line without ``[12]``, ``[edit]`` and ``[citation needed]``; returns its characters.
 
@@ -192,7 +192,7 @@ def _without_citations(codes, flags, start, end, line_codes, line_flags):
     return num_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _citation_end(codes, flags, position, end):
     """Where the citation at the bracket ``position`` ends; ``position`` if it is none."""
     if _matches(codes, position, end, _EDIT):
@@ -205,7 +205,7 @@ def _citation_end(codes, flags, position, end):
     return close + 1 if close < end and codes[close] == _CLOSE_BRACKET else position
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _fold(code):
     """Lower case of an ASCII letter, and of the Kelvin sign, the only other character that folds to one alone."""
     if 0x41 <= code <= 0x5A:
@@ -213,7 +213,7 @@ def _fold(code):
     return np.uint32(0x6B) if code == _KELVIN else code
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _matches_folded(codes, start, end, position, pattern):
     """Whether ``pattern`` (lower-case ASCII) stands at ``position``, in any case, inside ``codes[start:end]``."""
     if position < start or position + pattern.size > end:
@@ -224,13 +224,13 @@ def _matches_folded(codes, start, end, position, pattern):
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _ends_well(codes, start, end):
     """Whether a line ends in terminal punctuation, and not in an ellipsis."""
     return end > start and codes[end - 1] in _LINE_ENDS and not ends_in_ellipsis(codes, start, end)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _find_phrases(codes, flags, start, end):
     """Bits for what the line contains; each phrase is looked for around its rarest letter."""
     found = 0
@@ -240,7 +240,7 @@ def _find_phrases(codes, flags, start, end):
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _phrase_around(codes, start, end, anchor):
     """Bit of the phrase whose rarest letter stands at ``anchor``; 0 if there is none."""
     letter = _fold(codes[anchor])

@@ -10,8 +10,7 @@ Sources: Rae et al. 2021, A.1 and Table A1; Penedo et al. 2024 (FineWeb), sectio
 
 from __future__ import annotations
 
-from numba import njit
-
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.repetition import clear_table, intern
 from pipeline.kernels.special_words import hash_codes
 from pipeline.kernels.unicode_tables import LINE_BREAK, SPACE, TERMINAL
@@ -33,7 +32,7 @@ LINE_SIGNALS = (
 _NEWLINE, _RETURN, _DOT, _ELLIPSIS, _BULLET, _HYPHEN = ord("\n"), ord("\r"), ord("."), 0x2026, 0x2022, ord("-")
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def line_end(flags, start, end):
     """Where the ``splitlines`` line that begins at ``start`` ends, without its break."""
     while start < end and not flags[start] & LINE_BREAK:
@@ -41,7 +40,7 @@ def line_end(flags, start, end):
     return start
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def after_break(codes, position, end):
     """Where the next line begins behind the break at ``position``; ``\\r\\n`` is one break."""
     if position + 1 < end and codes[position] == _RETURN and codes[position + 1] == _NEWLINE:
@@ -49,7 +48,7 @@ def after_break(codes, position, end):
     return position + 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def strip(flags, start, end):
     """``start`` and ``end`` moved inwards over white space; ``start == end`` if nothing is left."""
     while start < end and flags[start] & SPACE:
@@ -59,13 +58,13 @@ def strip(flags, start, end):
     return start, end
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ends_in_ellipsis(codes, start, end):
     """Whether ``codes[start:end]`` ends in three full stops."""
     return end - start >= 3 and codes[end - 1] == _DOT and codes[end - 2] == _DOT and codes[end - 3] == _DOT
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_breaks(codes, num_chars):
     """Number of ``\\n``."""
     num_breaks = 0
@@ -74,7 +73,7 @@ def count_breaks(codes, num_chars):
     return num_breaks
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure_lines(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):
     """Signals of a text of at least one character.
 
@@ -89,7 +88,7 @@ def measure_lines(codes, flags, num_chars, num_breaks, short_line_chars, table_k
     _measure_breaks(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out[6:11])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _measure_marks(codes, flags, num_chars, out):
     """Lines that begin with a bullet, lines that end in an ellipsis."""
     num_lines = num_bullets = num_ellipses = 0
@@ -107,7 +106,7 @@ def _measure_marks(codes, flags, num_chars, out):
     out[2] = num_ellipses / num_lines
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _measure_paragraphs(codes, flags, num_chars, num_breaks, table_keys, table_numbers, out):
     """Pieces of the stripped text between runs of two or more ``\\n``; the second and later copies count."""
     mask = clear_table(table_keys, num_breaks + 1)
@@ -130,7 +129,7 @@ def _measure_paragraphs(codes, flags, num_chars, num_breaks, table_keys, table_n
     out[2] = num_duplicate_chars / num_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _measure_breaks(codes, flags, num_chars, num_breaks, short_line_chars, table_keys, table_numbers, out):
     """Lines between ``\\n``: duplicates among the non-empty (Gopher) and among the non-blank ones (FineWeb)."""
     mask = clear_table(table_keys, num_breaks + 1)

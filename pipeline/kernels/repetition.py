@@ -15,8 +15,8 @@ joined without spaces ("a bc" equals "ab c"); here they are sequences of words.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.special_words import hash_codes
 
 TOP_NGRAMS = (2, 3, 4)
@@ -34,7 +34,7 @@ _HALF_WORD = np.uint64(32)
 _ONE = np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def clear_table(table_keys, num_items):
     """Empty the part of ``table_keys`` that ``num_items`` items need; returns its index mask (slots - 1).
 
@@ -48,7 +48,7 @@ def clear_table(table_keys, num_items):
     return np.uint64(num_slots - 1)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def find_slot(key, table_keys, mask):
     """Slot that holds ``key`` (uint64, not 0), or the free one where it belongs."""
     slot = key ^ (key >> _MIX_SHIFT)
@@ -61,7 +61,7 @@ def find_slot(key, table_keys, mask):
     return slot
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def intern(key, new_number, table_keys, table_numbers, mask):
     """Number of ``key``; a key not met since ``clear_table`` gets ``new_number``."""
     slot = find_slot(key, table_keys, mask)
@@ -71,7 +71,7 @@ def intern(key, new_number, table_keys, table_numbers, mask):
     return table_numbers[slot]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numbers, counts):
     """Number the words by first occurrence and count them.
 
@@ -94,7 +94,7 @@ def intern_words(codes, starts, ends, num_words, table_keys, table_numbers, numb
     return mask
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure_repetition(starts, ends, num_words, num_chars, numbers, counts, positions, table_keys, table_numbers, out):
     """Signals of repeated n-grams.
 
@@ -125,7 +125,7 @@ def measure_repetition(starts, ends, num_words, num_chars, numbers, counts, posi
                 num_candidates += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _join_neighbours(positions, num_candidates, numbers, counts, table_keys, table_numbers):
     """Turn repeated (n-1)-grams into candidate n-grams, in place.
 
@@ -151,7 +151,7 @@ def _join_neighbours(positions, num_candidates, numbers, counts, table_keys, tab
     return num_pairs
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _chars_of(starts, ends, first, n):
     """Characters of ``n`` words, without what stands between them."""
     num_chars = 0
@@ -160,7 +160,7 @@ def _chars_of(starts, ends, first, n):
     return num_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _top_chars(starts, ends, positions, num_pairs, numbers, counts, n):
     """Characters covered by the most frequent n-gram, joined with spaces; the first one among equals."""
     top = 0  # if nothing repeats, the first n-gram of the text is the most frequent, with one occurrence
@@ -173,7 +173,7 @@ def _top_chars(starts, ends, positions, num_pairs, numbers, counts, n):
     return (_chars_of(starts, ends, top, n) + n - 1) * top_count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _duplicated_chars(starts, ends, positions, num_pairs, numbers, seen, n):
     """Characters of the n-grams met before, reading on behind each one; ``seen`` is scratch of a flag a number."""
     for i in range(num_pairs):

@@ -14,7 +14,8 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
+
+from pipeline.kernels.compilation import kernel
 
 MAX_SPECIAL_CHARS = 13
 KEEP = 1 << 16  # the word stands as it is, whatever its ends look like
@@ -25,12 +26,28 @@ _HASH_START = np.uint64(0x51A9B5C6D7E8F901)
 _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HASH_SHIFT = np.uint64(32)
 
-_SUBJECTS = "i you he she it we they".split()
-_QUESTION_WORDS = "who what when where why how there that this these those".split()
-_NEGATED = "ca could do does did had may might must need ought sha should wo would".split()
-_NEGATED_SHORT = "ai are is was were have has dare".split()
-_TAKES_HAVE = "could might must should would".split()
-_ORDINARY = "ill its hell shell shed were well whore".split()  # what stands there without its apostrophe
+_SUBJECTS = ["i", "you", "he", "she", "it", "we", "they"]
+_QUESTION_WORDS = ["who", "what", "when", "where", "why", "how", "there", "that", "this", "these", "those"]
+_NEGATED = [
+    "ca",
+    "could",
+    "do",
+    "does",
+    "did",
+    "had",
+    "may",
+    "might",
+    "must",
+    "need",
+    "ought",
+    "sha",
+    "should",
+    "wo",
+    "would",
+]
+_NEGATED_SHORT = ["ai", "are", "is", "was", "were", "have", "has", "dare"]
+_TAKES_HAVE = ["could", "might", "must", "should", "would"]
+_ORDINARY = ["ill", "its", "hell", "shell", "shed", "were", "well", "whore"]  # what stands there without its apostrophe
 
 _ABBREVIATIONS = (
     "Mt. Ak. Ala. Apr. Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. Ind. Jan. Jul. Jun. "
@@ -39,19 +56,105 @@ _ABBREVIATIONS = (
     "i.e. I.e. I.E. Inc. Jr. Ltd. Md. Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. ä. "
     "ö. ü. " + " ".join(f"{letter}." for letter in "abcdefghijklmnopqrstuvwxyz")
 ).split()
-_WHOLE = (
-    "'s 'S 're 'd 'Cause 'cause 'cos 'Cos 'coz 'Coz 'cuz 'Cuz 'bout 'em 'll 'nuff ma'am Ma'am o'clock O'clock lovin' "
-    "Lovin' havin' Havin' doin' Doin' goin' Goin' nothin' Nothin' nuthin' Nuthin' ol' Ol' somethin' Somethin' "
-    "and/or w/o C++ ' '' \\n \\t"
-).split()
+_WHOLE = [
+    "'s",
+    "'S",
+    "'re",
+    "'d",
+    "'Cause",
+    "'cause",
+    "'cos",
+    "'Cos",
+    "'coz",
+    "'Coz",
+    "'cuz",
+    "'Cuz",
+    "'bout",
+    "'em",
+    "'ll",
+    "'nuff",
+    "ma'am",
+    "Ma'am",
+    "o'clock",
+    "O'clock",
+    "lovin'",
+    "Lovin'",
+    "havin'",
+    "Havin'",
+    "doin'",
+    "Doin'",
+    "goin'",
+    "Goin'",
+    "nothin'",
+    "Nothin'",
+    "nuthin'",
+    "Nuthin'",
+    "ol'",
+    "Ol'",
+    "somethin'",
+    "Somethin'",
+    "and/or",
+    "w/o",
+    "C++",
+    "'",
+    "''",
+    "\\n",
+    "\\t",
+]
 _CUT_WORDS = {
     "cannot": (3,), "gonna": (3,), "gotta": (3,), "let's": (3,), "c'mon": (3,), "y'all": (2,), "yall": (1,),
     "how'd'y": (3, 5), "not've": (3,), "notve": (3,),
 }  # fmt: skip
-_UNITS = (
-    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa "
-    "mbar mb MB kb KB gb GB tb TB T G M K %"
-).split()
+_UNITS = [
+    "km",
+    "km²",
+    "km³",
+    "m",
+    "m²",
+    "m³",
+    "dm",
+    "dm²",
+    "dm³",
+    "cm",
+    "cm²",
+    "cm³",
+    "mm",
+    "mm²",
+    "mm³",
+    "ha",
+    "µm",
+    "nm",
+    "yd",
+    "in",
+    "ft",
+    "kg",
+    "g",
+    "mg",
+    "µg",
+    "t",
+    "lb",
+    "oz",
+    "m/s",
+    "km/h",
+    "kmh",
+    "mph",
+    "hPa",
+    "Pa",
+    "mbar",
+    "mb",
+    "MB",
+    "kb",
+    "KB",
+    "gb",
+    "GB",
+    "tb",
+    "TB",
+    "T",
+    "G",
+    "M",
+    "K",
+    "%",
+]
 
 
 def _contractions() -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -122,7 +225,7 @@ def special_word_table() -> tuple[np.ndarray, np.ndarray]:
     return keys, values
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def hash_codes(codes, start, end):
     """64-bit hash of the characters ``codes[start:end]``, never 0 (which marks a free slot).
 
@@ -139,7 +242,7 @@ def hash_codes(codes, start, end):
     return value if value != np.uint64(0) else np.uint64(1)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def special_action(codes, start, end, keys, actions):
     """Action for the word ``codes[start:end]``; 0 if it is not special."""
     action = 0

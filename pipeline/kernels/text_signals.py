@@ -14,6 +14,7 @@ from numba import njit
 
 from pipeline.kernels.arrow_text import TextBuffers
 from pipeline.kernels.c4_lines import C4_SIGNALS, count_sentences, measure_c4
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.line_signals import LINE_SIGNALS, count_breaks, measure_lines
 from pipeline.kernels.repetition import REPETITION_SIGNALS, find_slot, intern_words, measure_repetition
 from pipeline.kernels.special_words import hash_codes, special_word_table
@@ -106,7 +107,7 @@ def _measure_all(
         measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_flags, scratch, out[_C4_AT:])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count_known(hashes, table_keys, mask):
     """How many of ``hashes`` (distinct) are among the words in the table."""
     num_known = 0
@@ -115,7 +116,7 @@ def _count_known(hashes, table_keys, mask):
     return num_known
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _measure_words(codes, flags, num_chars, num_breaks, starts, ends, num_words, out):
     """``WORD_SIGNALS`` except the stop words.
 

@@ -12,7 +12,8 @@ import functools
 import unicodedata
 
 import numpy as np
-from numba import njit
+
+from pipeline.kernels.compilation import kernel
 
 UNICODE_VERSION = unicodedata.unidata_version
 
@@ -33,7 +34,38 @@ ICON = 1 << 13  # category So (emoji, dingbats): splits a word anywhere
 QUOTE = 1 << 14
 ANCHOR = 1 << 15  # rare characters by which the phrases of C4's line rules are found
 
-_CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()
+_CATEGORIES = [
+    "Lu",
+    "Ll",
+    "Lt",
+    "Lm",
+    "Lo",
+    "Mn",
+    "Mc",
+    "Me",
+    "Nd",
+    "Nl",
+    "No",
+    "Pc",
+    "Pd",
+    "Ps",
+    "Pe",
+    "Pi",
+    "Pf",
+    "Po",
+    "Sm",
+    "Sc",
+    "Sk",
+    "So",
+    "Zs",
+    "Zl",
+    "Zp",
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+]
 _NUM_CODES = 0x110000
 _BLOCK = 256
 # Planes 4 to 13 are unassigned, 15 and 16 private use: none of them has flags.
@@ -141,7 +173,7 @@ def _as_codes(codes: str | list[int] | np.ndarray) -> np.ndarray:
     return np.array([ord(code) for code in codes] if isinstance(codes, str) else codes, dtype=np.int64)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_utf8(data, start, end, blocks, table, codes, flags):
     """Decode bytes ``data[start:end]`` and look up each character's flags.
 

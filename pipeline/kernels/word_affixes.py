@@ -6,8 +6,7 @@ at ``codes[first:last]``, a run without white space, and at nothing outside it.
 
 from __future__ import annotations
 
-from numba import njit
-
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.special_words import UNIT, special_action
 from pipeline.kernels.unicode_tables import ALPHA, DIGIT, ICON, LOWER, PREFIX, QUOTE, SUFFIX, UPPER
 
@@ -26,7 +25,7 @@ _MIN_PORT_DIGITS, _MAX_PORT_DIGITS = 2, 5
 _MIN_TOP_LEVEL_CHARS, _MAX_TOP_LEVEL_CHARS = 2, 63
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _run_of_dots(codes, position, last):
     end = position
     while end < last and codes[end] == _DOT:
@@ -34,12 +33,12 @@ def _run_of_dots(codes, position, last):
     return end - position
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _is_digit(codes, position):
     return 0x30 <= codes[position] <= 0x39
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def prefix_chars(codes, flags, first, last):
     """How many characters split off at the front; 0 if none."""
     if flags[first] & PREFIX:
@@ -52,7 +51,7 @@ def prefix_chars(codes, flags, first, last):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def suffix_chars(codes, flags, first, last, special_keys, special_actions):
     """How many characters split off at the end of ``codes[first:last]``; 0 if none."""
     if first >= last:
@@ -79,7 +78,7 @@ def suffix_chars(codes, flags, first, last, special_keys, special_actions):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _stop_splits(codes, flags, first, last):
     """Whether the full stop at the end ends a sentence rather than an initial ("J.") or a path."""
     if last - first < 2:
@@ -90,7 +89,7 @@ def _stop_splits(codes, flags, first, last):
     return before not in _NO_STOP_AFTER
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def infix_chars(codes, flags, first, position, last):
     """How many characters make an infix at ``position``; 0 if none."""
     code = codes[position]
@@ -121,7 +120,7 @@ def infix_chars(codes, flags, first, position, last):
     return end - position if longest and end < last and flags[end] & ALPHA else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_url(codes, flags, first, last):
     """Whether ``codes[first:last]`` reads as ``[scheme://][user@]host.tld[:port][/path]``; hosts need a dot."""
     has_dot = False
@@ -144,7 +143,7 @@ def is_url(codes, flags, first, last):
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _begins_with_host(codes, flags, first, last):
     """Whether a host name with a lower-case top level stands here, then a port, a path, or nothing."""
     position = label = first
@@ -169,14 +168,14 @@ def _begins_with_host(codes, flags, first, last):
     return position == last or codes[position] in _PATH_MARKS
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _is_host_code(code):
     """ASCII letters and digits, hyphen, underscore, and everything from U+00A1 to U+FFFF."""
     is_ascii = 0x61 <= code <= 0x7A or 0x41 <= code <= 0x5A or 0x30 <= code <= 0x39 or code == 0x2D or code == 0x5F
     return is_ascii or 0xA1 <= code <= 0xFFFF
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_top_level(flags, first, last):
     if not _MIN_TOP_LEVEL_CHARS <= last - first <= _MAX_TOP_LEVEL_CHARS:
         return False

@@ -16,14 +16,13 @@ least as long as the positions given, and positions in characters.
 
 from __future__ import annotations
 
-from numba import njit
-
+from pipeline.kernels.compilation import kernel
 from pipeline.kernels.special_words import CUT_MASK, KEEP, UNIT, special_action
 from pipeline.kernels.unicode_tables import ALPHA, DIGIT, EXTEND, PREFIX, QUOTE, SPACE, SUFFIX, UNSPACED
 from pipeline.kernels.word_affixes import infix_chars, is_url, prefix_chars, suffix_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def segment_words(codes, flags, start, end, special_keys, special_actions, starts, ends, num_words, scratch):
     """Find the words of ``codes[start:end]``.
 
@@ -72,14 +71,14 @@ def segment_words(codes, flags, start, end, special_keys, special_actions, start
     return num_words
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _add(starts, ends, num_words, first, last):
     starts[num_words] = first
     ends[num_words] = last
     return num_words + 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel
 def _stands(codes, flags, first, last, special_keys, special_actions):
     """Whether ``codes[first:last]`` is a special word: nothing is split off it.
 
@@ -94,7 +93,7 @@ def _stands(codes, flags, first, last, special_keys, special_actions):
     return action != 0 and action != UNIT
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _peel(codes, flags, first, last, special_keys, special_actions, starts, ends, num_words, suffix_starts):
     """Take prefixes and suffixes off a run, a pair at a time, until a special word is left or nothing comes off.
 
@@ -127,7 +126,7 @@ def _peel(codes, flags, first, last, special_keys, special_actions, starts, ends
     return first, last, num_words, num_suffixes
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_cut(starts, ends, num_words, first, last, action):
     """Add the two or three parts of a special word."""
     cut = first + (action & CUT_MASK)
@@ -139,7 +138,7 @@ def _add_cut(starts, ends, num_words, first, last, action):
     return _add(starts, ends, num_words, cut, last)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_pieces(codes, flags, first, last, starts, ends, num_words):
     """Add a core that is no special word: whole if it is a URL, else cut at its infixes."""
     if is_url(codes, flags, first, last):

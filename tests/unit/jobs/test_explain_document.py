@@ -130,6 +130,9 @@ def test_unknown_url_names_the_nearest_of_its_host(small_run: SimpleNamespace) -
     assert message.split("nearest on en.example: ")[1].split(", ")[0] == "http://en.example/docs/page-07.html"
     with pytest.raises(ConfigError, match=r"no page of host elsewhere\.example was read"):
         explain(small_run.folder, "http://elsewhere.example:8080/")
+    for which in ("http://[", "0001-en.warc.gz:7"):
+        with pytest.raises(ConfigError, match="no record"):
+            explain(small_run.folder, which)
     with pytest.raises(ConfigError, match="expected a doc_id, a URL or <archive>:<offset>"):
         explain(small_run.folder, "0" * 32)
 

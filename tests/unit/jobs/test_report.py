@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jobs.explain_document import explain
 from jobs.report import write_report
 from jobs.report_facts import sample_signals
 from jobs.run_folder import RunFolder
@@ -177,9 +179,14 @@ def test_samples_quarantine_and_archives(page: Page, small_run: SimpleNamespace)
     for key in {(row["stage"], row["reason"]) for row in dropped}:
         ids = sorted(row["doc_id"] for row in dropped if (row["stage"], row["reason"]) == key)
         assert found[key] == set(ids[:3])
-    lost = page.rows["quarantine"][1]
-    assert lost == ["toy", "0001-en.warc.gz", "123,456", "RecordError", "chunk header '<zz>' is not hexadecimal",
-                    "http://broken.example/<b>"]  # fmt: skip
+    (lost,) = page.rows["quarantine"][1:]
+    assert lost == [
+        "toy/0001-en.warc.gz:123456",
+        "RecordError",
+        "chunk header '<zz>' is not hexadecimal",
+        "http://broken.example/<b>",
+    ]
+    assert explain(small_run.folder, lost[0]).records[0].verdict == "quarantined"
     archives = rows_by(page, "archives")
     assert archives[("archive",)][2:6] == ["request", "response", "unreadable", "warcinfo"]
     assert archives[("toy/0001-en.warc.gz",)][1:6] == ["82", "40", "40", "1", "1"]
@@ -208,8 +215,6 @@ def test_page_is_self_contained(content: str, small_run: SimpleNamespace) -> Non
 
 def test_report_is_the_same_bytes_again(small_run: SimpleNamespace, tmp_path: Path, content: str) -> None:
     copied = tmp_path / "elsewhere"
-    import shutil
-
     shutil.copytree(small_run.folder, copied)
     (copied / "report" / "index.html").unlink()
     assert Path(write_report(str(copied))).read_text(encoding="utf-8") == content

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.charset import decode, python_charset, valid_text
+from pipeline.charset import decode, python_charset
 
 RUSSIAN = "Птицы возвращаются в город весной, и на старой набережной снова слышны их голоса. " * 3
 JAPANESE = "春になると、つばめが駅の屋根に戻ってきます。毎年おなじ場所に巣をつくります。" * 3
@@ -72,8 +72,16 @@ def test_ascii_declared_as_utf16_stays_ascii() -> None:
     assert decode(b"<p>plain ascii</p>", "utf-16", is_html=True)[0] == "<p>plain ascii</p>"
 
 
-def test_nul_is_removed_and_lone_surrogates_are_replaced() -> None:
-    assert valid_text("a\0b\ud800c😀") == "ab\ufffdc😀"
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "gb18030", "euc-jp"])
+def test_lone_surrogates_are_not_made(charset: str) -> None:
+    smuggled = {
+        "utf-8": b"a\xed\xa0\x80b\0",
+        "utf-16": b"\xff\xfea\0\x00\xd8b\0\0\0",
+        "gb18030": b"a\x83\x36\xc7\x39b\0",
+    }
+    text, _ = decode(smuggled.get(charset, b"a\xff\xfeb\0"), charset, is_html=False)
+    assert text.encode().decode() == text
+    assert text[0] == "a" and text[-1] == "b"
 
 
 @given(st.binary(max_size=400), st.sampled_from([None, "utf-8", "utf-16", "gbk", "hz-gb-2312", "bogus"]), st.booleans())
