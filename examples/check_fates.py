@@ -38,7 +38,9 @@ def found_fates(run: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _redactions(corpus: Path) -> dict[str, int]:
-    table = ds.dataset(str(corpus), format="parquet", partitioning="hive").to_table(columns=["doc_id", "num_redactions"])
+    table = ds.dataset(str(corpus), format="parquet", partitioning="hive").to_table(
+        columns=["doc_id", "num_redactions"]
+    )
     return dict(zip(table.column("doc_id").to_pylist(), table.column("num_redactions").to_pylist(), strict=True))
 
 

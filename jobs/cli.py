@@ -100,11 +100,12 @@ def tokenizer_train(config: str, output: str | None) -> None:
 @tokenizer.command("evaluate")
 @click.argument("tokenizer_json", metavar="TOKENIZER.json")
 @click.argument("files", nargs=-1, required=True)
-def tokenizer_evaluate(tokenizer_json: str, files: tuple[str, ...]) -> None:
+@click.option("--eos-token", default="<|endoftext|>", show_default=True, help="Its end-of-text token.")
+def tokenizer_evaluate(tokenizer_json: str, files: tuple[str, ...], eos_token: str) -> None:
     """Compression of TOKENIZER.json on text FILES, one document each, as JSON."""
     from jobs.tokenizer_report import evaluate_files
 
-    click.echo(json.dumps(evaluate_files(tokenizer_json, files), indent=2))
+    click.echo(json.dumps(evaluate_files(tokenizer_json, files, eos_token=eos_token), indent=2))
 
 
 @main.command()
@@ -142,7 +143,8 @@ def scaling() -> None:
     help="Leave out this many of the highest losses.",
 )
 @click.option(
-    "--bootstrap", type=click.IntRange(min=0), default=0, show_default=True, help="Resamples for the intervals."
+    "--bootstrap",
+    "resamples", type=click.IntRange(min=0), default=0, show_default=True, help="Resamples for the intervals."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def scaling_fit(as_json: bool, **options: Any) -> None:
@@ -190,14 +192,14 @@ def models_status(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """What this machine lacks (Java, Spark, models, disk, memory), and the mend."""
-    from jobs.doctor import diagnose, render
+    from jobs.doctor import diagnose, render, something_is_missing
 
     checks = diagnose()
     if as_json:
         click.echo(json.dumps([check.model_dump() for check in checks], indent=2))
     else:
         click.echo(render(checks))
-    if not all(check.ok for check in checks):
+    if something_is_missing(checks):
         sys.exit(1)
 
 

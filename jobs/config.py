@@ -14,12 +14,12 @@ from filters.url import UrlConfig
 from jobs.spark import SparkConfig
 from pipeline.config import Config, load_toml
 from pipeline.input_unit import InputConfig
+from pipeline.read_config import ReadConfig
 from stages.dedup_exact import ExactDedupConfig
 from stages.dedup_near import NearDedupConfig
 from stages.extract_text import ExtractConfig
 from stages.identify_language import LanguageConfig
 from stages.minhash_signatures import MinHashConfig
-from pipeline.read_config import ReadConfig
 from stages.sample_mixture import SampleMixtureConfig
 from stages.write_token_shards import ShardsConfig
 from tokenizer_training.tokenizer_config import TokenizerConfig

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from filters.registry import enabled_filters
 from jobs.config import RunConfig
 from jobs.run_context import RunContext, Step
+from jobs.run_folder import STAGES_AFTER_RULES, STAGES_BEFORE_RULES
 from pipeline import storage
 from pipeline.errors import LedgerError
 from pipeline.ledger import Archive, LanguageCount, Ledger, ReasonCount, check, stage_balances
@@ -18,13 +19,12 @@ from pipeline.schema import DECISION, PAGE_RECORD_TYPES, QUARANTINE
 from pipeline.stage import identity
 
 LEDGER_FOLDER = "_work/ledger"
-READERS = ("read_warc", "read_table")
 
 
 def stage_order(config: RunConfig) -> list[str]:
     """Names of all that can end a record, in the order in which a record meets them."""
     rules = [filter_.name for filter_, _ in enabled_filters(config.filters)]
-    return [*READERS, "filter_url", "extract_text", *rules, "dedup_exact", "dedup_near", "sample_mixture"]
+    return [*STAGES_BEFORE_RULES, *rules, *STAGES_AFTER_RULES]
 
 
 def ledger_step(config: RunConfig) -> Step:
@@ -106,7 +106,7 @@ def _quarantined_by_stage(archives: list[Archive]) -> dict[str, int]:
     """What the reader could not read it counted itself; the rest failed in extraction."""
     unreadable = sum(archive.records.get("unreadable", 0) for archive in archives)
     total = sum(archive.num_quarantined for archive in archives)
-    return {READERS[0]: unreadable, "extract_text": total - unreadable}
+    return {STAGES_BEFORE_RULES[0]: unreadable, "extract_text": total - unreadable}
 
 
 def _reasons(decisions: Any) -> list[ReasonCount]:

@@ -163,4 +163,3 @@ def redact_step(config: RunConfig) -> Step:
         upstream=("extract", "sample_mixture"),
         run=run,
     )
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from jobs.config import RunConfig, Seed
 from jobs.passes import tokenize_unit
@@ -19,6 +19,7 @@ from pipeline.token_shard import dtype_for_vocab
 from stages import tokenize_documents, train_tokenizer, write_token_shards
 from stages.tokenize_documents import TokenizeConfig
 from stages.write_token_shards import assemble_manifest, build_shard, plan_shards
+from tokenizer_training.tokenizer_config import Kind
 from trainer.evaluate import evaluate
 from trainer.train import train
 
@@ -36,7 +37,7 @@ def train_tokenizer_step(config: RunConfig) -> Step:
         storage.remove_folder(folder)
         corpus = [storage.join(context.folder("corpus"), entry.path) for entry in context.manifest("corpus").files]
 
-        def train_one(kind: str) -> dict[str, Any]:
+        def train_one(kind: Kind) -> dict[str, Any]:
             return train_tokenizer.train(corpus, kind, settings, storage.join(folder, f"{kind}.json"))
 
         reports = run_tasks(context.spark, list(settings.candidates), train_one, progress)
@@ -128,7 +129,7 @@ def shards_step(config: RunConfig) -> Step:
         tokens = context.manifest(TOKENS_FOLDER)
         token_files = [storage.join(context.folder(TOKENS_FOLDER), entry.path) for entry in tokens.files]
         report = _chosen_report(context)
-        dtype = dtype_for_vocab(report["vocab_size"]).name
+        dtype: Literal["uint16", "int32"] = "uint16" if dtype_for_vocab(report["vocab_size"]).itemsize == 2 else "int32"
         totals = {_split_and_domain(name): count for name, count in tokens.details["tokens"].items()}
         specs = plan_shards(totals, config.shards, dtype)
         entries = run_tasks(context.spark, specs, lambda spec: build_shard(token_files, spec, folder), progress)

@@ -2,9 +2,9 @@
 
 Declared types are believed with two exceptions, both from the WHATWG's MIME Sniffing standard: a payload that begins
 like an HTML document is one whatever the server says (soft error pages are served as images, archives of old servers
-call everything text/plain), and a payload declared as text whose head holds bytes that no text has is not text. HTML pages
-with a stray control character exist, so a payload declared as HTML is believed to be markup up to a share of 2 % of
-such bytes, if there is any ``<``; random bytes hold 10 %.
+call everything text/plain), and a payload declared as text whose head holds bytes that no text has is not text. HTML
+pages with a stray control character exist, so a payload declared as HTML is believed to be markup up to a share of 2 %
+of such bytes, if there is any ``<``; random bytes hold 10 %.
 
 Source: WHATWG MIME Sniffing, sections 3 and 7.1 (patterns for HTML; binary data bytes, looked for in the first 1,445
 bytes). Deviation: a declared non-HTML type is overruled by ``<!doctype html`` and ``<html`` only, not by the weaker

@@ -93,7 +93,7 @@ def fuse(stages: Sequence[Stage]) -> BatchFunction:
     def apply_all(batch: pa.RecordBatch) -> pa.RecordBatch:
         for stage in stages:
             check_schema(batch.schema, stage.input_schema, where=f"at the input of stage {stage.name!r}")
-            batch = stage.apply(batch)  # type: ignore[assignment,arg-type]
+            batch = stage.apply(batch)
             check_schema(batch.schema, stage.output_schema, where=f"at the output of stage {stage.name!r}")
         return batch
 

@@ -86,7 +86,7 @@ def _add(row_number: int, row: Row, batches: PageBatches, config: ReadConfig, co
     ended: Ended | None = None
     if row.get("is_too_long") or len(payload) > config.max_payload_bytes:
         ended = (Reason.PAYLOAD_TOO_LARGE, row.get("is_too_long") or len(payload), config.max_payload_bytes)
-    elif not payload.strip():
+    elif not payload or payload.isspace():
         ended = (Reason.EMPTY_PAYLOAD, len(payload), 1)
     batches.add_page(
         offset=row_number,

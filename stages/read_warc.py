@@ -86,7 +86,7 @@ def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig,
     if isinstance(event, Record):
         error = digest_error(event) if config.verify_digests else None
         if error is None:
-            record_type = _record_type(event.fields)
+            record_type = _record_type(event)
             counts[record_type] += 1
             if record_type in PAGE_TYPES:
                 _add_page(event, record_type, batches, config)
@@ -106,10 +106,11 @@ def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig,
     )
 
 
-def _record_type(fields: dict[str, str]) -> str:
+def _record_type(record: Record) -> str:
     """What a record counts as."""
-    record_type = fields["warc-type"].lower()
+    record_type = record.header.record_type
     if record_type in PAGE_TYPES:
+        fields = record.fields
         is_dns = _url(fields).startswith("dns:") or media_type(fields.get("content-type", "")) == "text/dns"
         return "dns" if is_dns else record_type
     return record_type if record_type in _COUNTED_TYPES else "unknown"
@@ -163,7 +164,7 @@ def _payload(
     if record.block_bytes > len(record.block):
         return b"", (Reason.PAYLOAD_TOO_LARGE, record.block_bytes - header_bytes, limit)
     payload = decode_body(message, limit) if message else record.block
-    if not payload.strip():
+    if not payload or payload.isspace():
         return b"", (Reason.EMPTY_PAYLOAD, len(payload), 1)
     if len(payload) > limit:
         return b"", (Reason.PAYLOAD_TOO_LARGE, len(payload), limit)

@@ -24,6 +24,8 @@ _ARC_LINE = (
 ARC_START = re.compile(_ARC_LINE)
 MAX_ARC_LINE_BYTES = 1 << 14
 _FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
+_TYPE = re.compile(rb"\nWARC-Type: ([a-z]{1,20})\r?\n")  # as nearly every crawler writes it; others are parsed in full
+_LENGTH = re.compile(rb"\nContent-Length: (\d{1,18})\r?\n")
 _FOLD = re.compile(r"\r*\n[ \t]+(?=[^\s])")
 
 # What is looked for when the place of the next record is not known. ARC lines begin behind a newline, which the
@@ -51,6 +53,32 @@ def parse_fields(header: bytes) -> dict[str, str]:
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
     return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(text))}
+
+
+class RecordHeader:
+    """The header of a WARC record, parsed as far as it is asked for.
+
+    Two records of three in a crawl are requests and metadata, of which only type and length are needed.
+
+    Args:
+        raw: the header as it stands in the file; empty for ARC.
+        fields: given for ARC, whose header lines are translated.
+    """
+
+    def __init__(self, raw: bytes, fields: dict[str, str] | None = None) -> None:
+        self._raw = raw
+        self._fields = fields
+        skimmed = None if fields is not None else _TYPE.search(raw)
+        length = None if skimmed is None else _LENGTH.search(raw)
+        self.record_type = (skimmed.group(1).decode() if skimmed else self.fields.get("warc-type", "")).lower()
+        self.block_bytes = int(length.group(1)) if length else declared_block_bytes(self.fields)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """As ``parse_fields`` returns them."""
+        if self._fields is None:
+            self._fields = parse_fields(self._raw)
+        return self._fields
 
 
 def declared_block_bytes(fields: dict[str, str]) -> int | None:

@@ -15,17 +15,16 @@ Source: ISO 28500:2017 (WARC 1.1), sections 4 and 5 and Annex A (record-at-a-tim
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
 from pipeline.archive import headers
+from pipeline.archive.headers import RecordHeader
 from pipeline.archive.members import Damage, iter_spans
 from pipeline.archive.run import Run
 
 MAX_HEADER_BYTES = 1 << 20
-_LINE_ENDS = re.compile(rb"[\r\n]*")
 _MAX_LINE_ENDS_BYTES = 1 << 12
 _SHOWN_BYTES = 40
 
@@ -37,16 +36,21 @@ class Record:
     Args:
         offset: where it starts, in bytes into the file; in a compressed file, where its member starts.
         index: how many events (records and broken records) of the same offset come before it.
-        fields: header fields by lower-cased name.
+        header: its header.
         block: the content block, cut at ``max_block_bytes``.
         block_bytes: the length of the whole block.
     """
 
     offset: int
     index: int
-    fields: dict[str, str]
+    header: RecordHeader
     block: bytes
     block_bytes: int
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Header fields by lower-cased name."""
+        return self.header.fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,15 @@ def iter_records(stream: IO[bytes], max_block_bytes: int) -> Iterator[Record | B
 class _Header:
     """A readable header and where it lies in its run."""
 
-    fields: dict[str, str]
+    content: RecordHeader
     start: int
     end: int
     offset: int
     block_bytes: int
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return self.content.fields
 
 
 class _Framer:
@@ -117,7 +125,7 @@ class _Framer:
         self.damage_is_reported = False
         position = 0
         while True:
-            position = _skip_line_ends(run, position)
+            position = run.drop_line_ends(position)
             if not run.fill(position):
                 return
             header = self._header(run, position)
@@ -139,7 +147,7 @@ class _Framer:
         end: int | None
         if run.match(headers.WARC_START, position) and self._next_record is not headers.NEXT_ARC:
             end = run.find_end(headers.HEADER_END, position, MAX_HEADER_BYTES)
-            fields = headers.parse_fields(run.slice(position, end)) if end is not None else {}
+            content = RecordHeader(run.slice(position, end) if end is not None else b"")
             kind = headers.NEXT_WARC
         else:
             run.fill(position + headers.MAX_ARC_LINE_BYTES)
@@ -151,12 +159,12 @@ class _Framer:
             run.fill(end + 4)
             if run.slice(end, end + 5) == b"HTTP/":
                 fields["content-type"] = "application/http; msgtype=response"
+            content = RecordHeader(b"", fields)
             kind = headers.NEXT_ARC
-        block_bytes = headers.declared_block_bytes(fields)
-        if end is None or block_bytes is None or not fields.get("warc-type"):
+        if end is None or content.block_bytes is None or not content.record_type:
             return None
         self._next_record = kind
-        return _Header(fields, position, end, run.offset_of(position), block_bytes)
+        return _Header(content, position, end, run.offset_of(position), content.block_bytes)
 
     def _framed(self, run: Run, header: _Header) -> tuple[Record | BrokenRecord, int]:
         """The record behind a readable header, and the position after it."""
@@ -164,7 +172,7 @@ class _Framer:
         kept_end = min(block_end, header.end + self._max_block_bytes)
         run.fill(kept_end - 1)
         block = run.slice(header.end, kept_end)
-        found_end, next_member = _pass_block(run, header.end, block_end, min(kept_end, run.end))
+        found_end, next_member = run.pass_block(header.end, block_end, min(kept_end, run.end))
         if found_end < block_end:
             return self._short(run, header, found_end, next_member)
         if not _ends_cleanly(run, block_end) and kept_end == block_end:
@@ -175,7 +183,7 @@ class _Framer:
         if damage is not None:
             return self._hit_by_damage(damage, header, header.block_bytes), run.end
         index = self._number(header.offset)
-        return Record(header.offset, index, header.fields, block, header.block_bytes), block_end
+        return Record(header.offset, index, header.content, block, header.block_bytes), block_end
 
     def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
         """A record whose block ends early: at the next member, at damage, or at the end of the file."""
@@ -220,6 +228,7 @@ class _Framer:
             if not run.fill(run.end):
                 end = run.end
                 break
+        shown = shown[: end - position]
         if end == run.end and run.damage is not None:
             self.damage_is_reported = True
             message = (
@@ -235,22 +244,11 @@ class _Framer:
         return self.broken(offset, {}, error_class, message), end
 
 
-def _skip_line_ends(run: Run, position: int) -> int:
-    """Position of the next byte that is not a line end; forgets what lies before it."""
-    run.drop(position)
-    while run.fill(position):
-        position = run.skip(_LINE_ENDS, position)
-        run.drop(position)
-        if position < run.end:
-            break
-    return position
-
-
 def _ends_cleanly(run: Run, position: int) -> bool:
     """Whether a record or the end of the run follows ``position``, line ends apart."""
     limit = position + _MAX_LINE_ENDS_BYTES
     while position < limit and run.fill(position):
-        position = run.skip(_LINE_ENDS, position)
+        position = run.skip_line_ends(position)
         if position < run.end:
             run.fill(position + 5)
             if run.match(headers.WARC_START, position):
@@ -258,20 +256,3 @@ def _ends_cleanly(run: Run, position: int) -> bool:
             run.fill(position + headers.MAX_ARC_LINE_BYTES)
             return headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
     return True
-
-
-def _pass_block(run: Run, start: int, end: int, passed: int) -> tuple[int, int | None]:
-    """Go over the part of a block that is not kept, from ``passed`` to ``end``.
-
-    Returns:
-        Where the block really ends, and the position of the member that begins a record inside it, if one does.
-    """
-    while True:
-        member = run.next_member(start, min(end, run.end))
-        if member is not None:
-            return member, member
-        if passed >= end or not run.fill(passed):
-            return min(passed, end), None
-        if passed > start:
-            run.drop(passed)
-        passed = min(end, run.end)

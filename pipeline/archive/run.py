@@ -14,6 +14,7 @@ from pipeline.archive.headers import starts_record
 from pipeline.archive.members import Damage, Span
 
 _NEWLINE = 0x0A
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 
 
 class Run:
@@ -64,10 +65,36 @@ class Run:
         """Match ``pattern`` at ``position``; positions in the match count from ``start``."""
         return pattern.match(self._buffer, position - self.start)
 
-    def skip(self, pattern: re.Pattern[bytes], position: int) -> int:
-        """Position after a match of ``pattern`` at ``position``; ``position`` itself if there is none."""
-        match = pattern.match(self._buffer, position - self.start)
+    def skip_line_ends(self, position: int) -> int:
+        """Position of the first byte from ``position`` on that is not a line end, of what is held."""
+        match = _LINE_ENDS.match(self._buffer, position - self.start)
         return match.end() + self.start if match else position
+
+    def drop_line_ends(self, position: int) -> int:
+        """As ``skip_line_ends``, however many follow; forgets what lies before the position returned."""
+        self.drop(position)
+        while self.fill(position):
+            position = self.skip_line_ends(position)
+            self.drop(position)
+            if position < self.end:
+                break
+        return position
+
+    def pass_block(self, start: int, end: int, passed: int) -> tuple[int, int | None]:
+        """Go over the part of a block that is not kept, from ``passed`` to ``end``, and forget it.
+
+        Returns:
+            Where the block really ends, and the position of the member that begins a record inside it, if one does.
+        """
+        while True:
+            member = self.next_member(start, min(end, self.end))
+            if member is not None:
+                return member, member
+            if passed >= end or not self.fill(passed):
+                return min(passed, end), None
+            if passed > start:
+                self.drop(passed)
+            passed = min(end, self.end)
 
     def search(self, next_record: re.Pattern[bytes], start: int, end: int) -> int | None:
         """First position in ``[start, end)`` at which a record begins; the pattern may match a newline before it."""

@@ -25,4 +25,4 @@ def sources_digest(folder: Path) -> str:
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     _folder = Path(__file__).parent
-    numba.config.CACHE_DIR = str(_folder / "__pycache__" / f"numba-{sources_digest(_folder)}")
+    numba.config.CACHE_DIR = str(_folder / "__pycache__" / f"numba-{sources_digest(_folder)}")  # type: ignore[attr-defined]

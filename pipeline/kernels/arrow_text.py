@@ -51,6 +51,6 @@ def text_buffers(text: pa.Array) -> TextBuffers:
 
 def _view(buffer: pa.Buffer | None, dtype: type) -> np.ndarray:
     """Read-only array over a buffer; always read-only, so that a kernel compiles for one array type only."""
-    array = np.empty(0, dtype=dtype) if buffer is None else np.frombuffer(buffer, dtype=dtype)
+    array: np.ndarray = np.empty(0, dtype=dtype) if buffer is None else np.frombuffer(buffer, dtype=dtype)
     array.flags.writeable = False
     return array

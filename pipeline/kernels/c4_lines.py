@@ -12,11 +12,10 @@ ipsum or brace; here all of them are counted, which cannot change the verdict.
 
 from __future__ import annotations
 
-import numpy as np
-
+from pipeline.kernels.c4_phrases import BRACE, JAVASCRIPT, LOREM, POLICY, citation_end, find_phrases
 from pipeline.kernels.compilation import kernel
 from pipeline.kernels.line_signals import after_break, ends_in_ellipsis, strip
-from pipeline.kernels.unicode_tables import ANCHOR, DIGIT, LINE_BREAK, PUNCTUATION, SPACE, TERMINAL
+from pipeline.kernels.unicode_tables import ANCHOR, LINE_BREAK, PUNCTUATION, SPACE, TERMINAL
 from pipeline.kernels.word_segmentation import segment_words
 
 C4_SIGNALS = (
@@ -28,25 +27,8 @@ C4_SIGNALS = (
     "c4_num_policy_lines",
 )
 
-_LOREM, _BRACE, _JAVASCRIPT, _POLICY = 1, 2, 4, 8
-_OPEN_BRACKET, _CLOSE_BRACKET, _OPEN_BRACE = ord("["), ord("]"), ord("{")
-_KELVIN = 0x212A  # its lower case is "k"
-
-
-def _codes_of(text: str) -> np.ndarray:
-    return np.array([ord(character) for character in text], dtype=np.uint32)
-
-
+_OPEN_BRACKET = ord("[")
 _LINE_ENDS = tuple(ord(character) for character in ".?!\"'")
-_EDIT, _CITATION_NEEDED = _codes_of("[edit]"), _codes_of("[citation needed]")
-_LOREM_IPSUM, _JAVASCRIPT_WORD = _codes_of("lorem ipsum"), _codes_of("javascript")
-_TERMS, _PRIVACY, _COOKIE = _codes_of("terms of use"), _codes_of("privacy policy"), _codes_of("cookie policy")
-_USES, _USE_OF, _USE = _codes_of("uses cookies"), _codes_of("use of cookies"), _codes_of("use cookies")
-_J, _P, _V, _F = (ord(character) for character in "jpvf")
-_P_IN_LOREM, _V_IN_PRIVACY, _F_IN_TERMS = "lorem ipsum".index("p"), "privacy".index("v"), "terms of".index("f")
-_K_IN_COOKIE, _K_IN_USES, _K_IN_USE_OF, _K_IN_USE = (
-    phrase.index("k") for phrase in ("cookie", "uses cookies", "use of cookies", "use cookies")
-)
 
 
 @kernel
@@ -79,12 +61,12 @@ def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_
         if cleaned_chars == last - first:
             if rules[0] and not _ends_well(codes, first, last):
                 continue
-            found = _find_phrases(codes, flags, first, last) if seen & ANCHOR else 0
+            found = find_phrases(codes, flags, first, last) if seen & ANCHOR else 0
             num_sentences = count_sentences(flags, starts, ends, first_word, word)
         else:
             if rules[0] and not _ends_well(line_codes, 0, cleaned_chars):
                 continue
-            found = _find_phrases(line_codes, line_flags, 0, cleaned_chars)
+            found = find_phrases(line_codes, line_flags, 0, cleaned_chars)
             end_word = segment_words(
                 line_codes, line_flags, 0, cleaned_chars, special[0], special[1], starts, ends, num_words, scratch
             )
@@ -95,13 +77,13 @@ def measure_c4(codes, flags, num_chars, rules, special, words, line_codes, line_
 @kernel
 def _count_line(found, num_sentences, rules, out):
     """Enter a line's phrases and sentences in ``C4_SIGNALS``, as far as the rules let it come."""
-    out[2] += (found & _LOREM) != 0
-    out[4] += (found & _JAVASCRIPT) != 0
-    if found & _JAVASCRIPT and rules[3]:
+    out[2] += (found & LOREM) != 0
+    out[4] += (found & JAVASCRIPT) != 0
+    if found & JAVASCRIPT and rules[3]:
         return
-    out[3] += (found & _BRACE) != 0
-    out[5] += (found & _POLICY) != 0
-    if found & _POLICY and rules[4]:
+    out[3] += (found & BRACE) != 0
+    out[5] += (found & POLICY) != 0
+    if found & POLICY and rules[4]:
         return
     out[0] += 1
     out[1] += max(num_sentences, 1)
@@ -153,17 +135,6 @@ def _scan_line(codes, flags, position, end):
 
 
 @kernel
-def _matches(codes, position, end, pattern):
-    """Whether ``pattern`` stands at ``position``, exactly."""
-    if position + pattern.size > end:
-        return False
-    for i in range(pattern.size):
-        if codes[position + i] != pattern[i]:
-            return False
-    return True
-
-
-@kernel
 def _without_citations(codes, flags, start, end, line_codes, line_flags):
     """Copy a line without ``[12]``, ``[edit]`` and ``[citation needed]``; returns its characters.
 
@@ -174,7 +145,7 @@ def _without_citations(codes, flags, start, end, line_codes, line_flags):
     while position < end:
         close = position
         if codes[position] == _OPEN_BRACKET:
-            close = _citation_end(codes, flags, position, end)
+            close = citation_end(codes, flags, position, end)
         if close == position:
             position += 1
             continue
@@ -193,71 +164,6 @@ def _without_citations(codes, flags, start, end, line_codes, line_flags):
 
 
 @kernel
-def _citation_end(codes, flags, position, end):
-    """Where the citation at the bracket ``position`` ends; ``position`` if it is none."""
-    if _matches(codes, position, end, _EDIT):
-        return position + _EDIT.size
-    if _matches(codes, position, end, _CITATION_NEEDED):
-        return position + _CITATION_NEEDED.size
-    close = position + 1
-    while close < end and flags[close] & DIGIT:
-        close += 1
-    return close + 1 if close < end and codes[close] == _CLOSE_BRACKET else position
-
-
-@kernel
-def _fold(code):
-    """Lower case of an ASCII letter, and of the Kelvin sign, the only other character that folds to one alone."""
-    if 0x41 <= code <= 0x5A:
-        code = code + np.uint32(0x20)
-    return np.uint32(0x6B) if code == _KELVIN else code
-
-
-@kernel
-def _matches_folded(codes, start, end, position, pattern):
-    """Whether ``pattern`` (lower-case ASCII) stands at ``position``, in any case, inside ``codes[start:end]``."""
-    if position < start or position + pattern.size > end:
-        return False
-    for i in range(pattern.size):
-        if _fold(codes[position + i]) != pattern[i]:
-            return False
-    return True
-
-
-@kernel
 def _ends_well(codes, start, end):
     """Whether a line ends in terminal punctuation, and not in an ellipsis."""
     return end > start and codes[end - 1] in _LINE_ENDS and not ends_in_ellipsis(codes, start, end)
-
-
-@kernel
-def _find_phrases(codes, flags, start, end):
-    """Bits for what the line contains; each phrase is looked for around its rarest letter."""
-    found = 0
-    for anchor in range(start, end):
-        if flags[anchor] & ANCHOR:
-            found |= _phrase_around(codes, start, end, anchor)
-    return found
-
-
-@kernel
-def _phrase_around(codes, start, end, anchor):
-    """Bit of the phrase whose rarest letter stands at ``anchor``; 0 if there is none."""
-    letter = _fold(codes[anchor])
-    if letter == _OPEN_BRACE:
-        return _BRACE
-    if letter == _J:
-        return _JAVASCRIPT if _matches_folded(codes, start, end, anchor, _JAVASCRIPT_WORD) else 0
-    if letter == _P:
-        return _LOREM if _matches_folded(codes, start, end, anchor - _P_IN_LOREM, _LOREM_IPSUM) else 0
-    if letter == _V:
-        return _POLICY if _matches_folded(codes, start, end, anchor - _V_IN_PRIVACY, _PRIVACY) else 0
-    if letter == _F:
-        return _POLICY if _matches_folded(codes, start, end, anchor - _F_IN_TERMS, _TERMS) else 0
-    is_policy = (
-        _matches_folded(codes, start, end, anchor - _K_IN_COOKIE, _COOKIE)
-        or _matches_folded(codes, start, end, anchor - _K_IN_USES, _USES)
-        or _matches_folded(codes, start, end, anchor - _K_IN_USE_OF, _USE_OF)
-        or _matches_folded(codes, start, end, anchor - _K_IN_USE, _USE)
-    )
-    return _POLICY if is_policy else 0

@@ -8,7 +8,11 @@ function that allocates their memory takes plain ``@njit``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
 
-kernel = njit(nogil=True, cache=True, _nrt=False)
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}  # _nrt: Numba's run time, which counts
+
+kernel = njit(**_OPTIONS)
 """Decorator: compiled on first call, cached on disk, releases the GIL, must not allocate."""

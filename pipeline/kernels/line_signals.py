@@ -3,7 +3,7 @@
 Three notions of a line meet here, each from its source: ``splitlines`` (any Unicode line break, blank lines counted)
 for Gopher quality; the pieces between runs of ``\\n`` for Gopher repetition, where an empty piece stands before a
 leading and behind a trailing break; and the non-blank pieces between single ``\\n`` for FineWeb. Lines are compared
-by 64-bit hash in one table (odds of a collision in ``special_words.hash_codes``). O(characters), two passes.
+by 64-bit hash in one table (odds of a collision in ``hash_table``). O(characters), two passes.
 
 Sources: Rae et al. 2021, A.1 and Table A1; Penedo et al. 2024 (FineWeb), section 3.5; as datatrove computes them.
 """
@@ -11,8 +11,7 @@ Sources: Rae et al. 2021, A.1 and Table A1; Penedo et al. 2024 (FineWeb), sectio
 from __future__ import annotations
 
 from pipeline.kernels.compilation import kernel
-from pipeline.kernels.repetition import clear_table, intern
-from pipeline.kernels.special_words import hash_codes
+from pipeline.kernels.hash_table import clear_table, hash_codes, intern
 from pipeline.kernels.unicode_tables import LINE_BREAK, SPACE, TERMINAL
 
 LINE_SIGNALS = (

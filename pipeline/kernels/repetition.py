@@ -1,8 +1,8 @@
 """Repeated word n-grams of a text, exact, in about two table look-ups a word instead of nine.
 
-Words become small numbers by order of first occurrence (equality by 64-bit hash; see ``special_words.hash_codes`` for
-the odds). An n-gram that occurs twice consists of two (n-1)-grams that each occur twice; so the candidates for n are
-the neighbouring pairs of repeated (n-1)-grams, and the pair of their numbers is a key without any collision. On
+Words become small numbers by order of first occurrence (equality by 64-bit hash; odds of a collision in
+``hash_table``). An n-gram that occurs twice consists of two (n-1)-grams that each occur twice; so the candidates for
+n are the neighbouring pairs of repeated (n-1)-grams, and the pair of their numbers is a key without any collision. On
 ordinary text the candidates melt away: what is repeated at n = 4 is a few per cent of the words. The worst case, a
 text that is one paragraph over and over, costs one look-up a word for each n.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernels.compilation import kernel
-from pipeline.kernels.special_words import hash_codes
+from pipeline.kernels.hash_table import clear_table, hash_codes, intern
 
 TOP_NGRAMS = (2, 3, 4)
 DUPLICATED_NGRAMS = (5, 6, 7, 8, 9, 10)
@@ -28,47 +28,8 @@ REPETITION_SIGNALS = (
 
 _FIRST_DUPLICATED = DUPLICATED_NGRAMS[0]
 _MAX_N = DUPLICATED_NGRAMS[-1]
-_FREE = np.uint64(0)
-_MIX_1, _MIX_2, _MIX_SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
 _HALF_WORD = np.uint64(32)
 _ONE = np.uint64(1)
-
-
-@kernel
-def clear_table(table_keys, num_items):
-    """Empty the part of ``table_keys`` that ``num_items`` items need; returns its index mask (slots - 1).
-
-    Args:
-        table_keys: uint64, 0 where free; at least ``2 * num_items`` rounded up to a power of two.
-    """
-    num_slots = 4
-    while num_slots < 2 * num_items:
-        num_slots *= 2
-    table_keys[:num_slots] = _FREE
-    return np.uint64(num_slots - 1)
-
-
-@kernel
-def find_slot(key, table_keys, mask):
-    """Slot that holds ``key`` (uint64, not 0), or the free one where it belongs."""
-    slot = key ^ (key >> _MIX_SHIFT)
-    slot *= _MIX_1
-    slot ^= slot >> _MIX_SHIFT
-    slot *= _MIX_2
-    slot = (slot ^ (slot >> _MIX_SHIFT)) & mask
-    while table_keys[slot] != _FREE and table_keys[slot] != key:
-        slot = (slot + _ONE) & mask
-    return slot
-
-
-@kernel
-def intern(key, new_number, table_keys, table_numbers, mask):
-    """Number of ``key``; a key not met since ``clear_table`` gets ``new_number``."""
-    slot = find_slot(key, table_keys, mask)
-    if table_keys[slot] == _FREE:
-        table_keys[slot] = key
-        table_numbers[slot] = new_number
-    return table_numbers[slot]
 
 
 @kernel

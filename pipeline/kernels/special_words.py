@@ -16,150 +16,53 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.kernels.compilation import kernel
+from pipeline.kernels.hash_table import hash_codes
 
 MAX_SPECIAL_CHARS = 13
 KEEP = 1 << 16  # the word stands as it is, whatever its ends look like
 UNIT = 1 << 17  # splits off after a digit: "10km"; the word by itself is ordinary
 CUT_MASK = 0xFF  # first cut in the low byte, second cut in the next; characters from the front, 0 for none
 
-_HASH_START = np.uint64(0x51A9B5C6D7E8F901)
-_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_HASH_SHIFT = np.uint64(32)
 
-_SUBJECTS = ["i", "you", "he", "she", "it", "we", "they"]
-_QUESTION_WORDS = ["who", "what", "when", "where", "why", "how", "there", "that", "this", "these", "those"]
-_NEGATED = [
-    "ca",
-    "could",
-    "do",
-    "does",
-    "did",
-    "had",
-    "may",
-    "might",
-    "must",
-    "need",
-    "ought",
-    "sha",
-    "should",
-    "wo",
-    "would",
-]
-_NEGATED_SHORT = ["ai", "are", "is", "was", "were", "have", "has", "dare"]
-_TAKES_HAVE = ["could", "might", "must", "should", "would"]
-_ORDINARY = ["ill", "its", "hell", "shell", "shed", "were", "well", "whore"]  # what stands there without its apostrophe
-
+_SUBJECTS = "i you he she it we they"
+_QUESTION_WORDS = "who what when where why how there that this these those"
+_NEGATED = "ca could do does did had may might must need ought sha should wo would"
+_NEGATED_SHORT = "ai are is was were have has dare"
+_TAKES_HAVE = "could might must should would"
+_ORDINARY = "ill its hell shell shed were well whore"  # what stands there without its apostrophe
 _ABBREVIATIONS = (
     "Mt. Ak. Ala. Apr. Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. Ind. Jan. Jul. Jun. "
     "Kan. Kans. Ky. La. Mar. Mass. Mich. Minn. Miss. N.C. N.D. N.H. N.J. N.M. N.Y. Neb. Nebr. Nev. Nov. Oct. Okla. "
     "Ore. Pa. S.C. Sep. Sept. Tenn. Va. Wash. Wis. a.m. Adm. Bros. co. Co. Corp. D.C. Dr. e.g. E.g. E.G. Gen. Gov. "
     "i.e. I.e. I.E. Inc. Jr. Ltd. Md. Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. ä. "
-    "ö. ü. " + " ".join(f"{letter}." for letter in "abcdefghijklmnopqrstuvwxyz")
-).split()
-_WHOLE = [
-    "'s",
-    "'S",
-    "'re",
-    "'d",
-    "'Cause",
-    "'cause",
-    "'cos",
-    "'Cos",
-    "'coz",
-    "'Coz",
-    "'cuz",
-    "'Cuz",
-    "'bout",
-    "'em",
-    "'ll",
-    "'nuff",
-    "ma'am",
-    "Ma'am",
-    "o'clock",
-    "O'clock",
-    "lovin'",
-    "Lovin'",
-    "havin'",
-    "Havin'",
-    "doin'",
-    "Doin'",
-    "goin'",
-    "Goin'",
-    "nothin'",
-    "Nothin'",
-    "nuthin'",
-    "Nuthin'",
-    "ol'",
-    "Ol'",
-    "somethin'",
-    "Somethin'",
-    "and/or",
-    "w/o",
-    "C++",
-    "'",
-    "''",
-    "\\n",
-    "\\t",
-]
+    "ö. ü. a. b. c. d. e. f. g. h. i. j. k. l. m. n. o. p. q. r. s. t. u. v. w. x. y. z."
+)
+_WHOLE = (
+    "'s 'S 're 'd 'Cause 'cause 'cos 'Cos 'coz 'Coz 'cuz 'Cuz 'bout 'em 'll 'nuff ma'am Ma'am o'clock O'clock lovin' "
+    "Lovin' havin' Havin' doin' Doin' goin' Goin' nothin' Nothin' nuthin' Nuthin' ol' Ol' somethin' Somethin' "
+    "and/or w/o C++ ' '' \\n \\t"
+)
 _CUT_WORDS = {
-    "cannot": (3,), "gonna": (3,), "gotta": (3,), "let's": (3,), "c'mon": (3,), "y'all": (2,), "yall": (1,),
-    "how'd'y": (3, 5), "not've": (3,), "notve": (3,),
-}  # fmt: skip
-_UNITS = [
-    "km",
-    "km²",
-    "km³",
-    "m",
-    "m²",
-    "m³",
-    "dm",
-    "dm²",
-    "dm³",
-    "cm",
-    "cm²",
-    "cm³",
-    "mm",
-    "mm²",
-    "mm³",
-    "ha",
-    "µm",
-    "nm",
-    "yd",
-    "in",
-    "ft",
-    "kg",
-    "g",
-    "mg",
-    "µg",
-    "t",
-    "lb",
-    "oz",
-    "m/s",
-    "km/h",
-    "kmh",
-    "mph",
-    "hPa",
-    "Pa",
-    "mbar",
-    "mb",
-    "MB",
-    "kb",
-    "KB",
-    "gb",
-    "GB",
-    "tb",
-    "TB",
-    "T",
-    "G",
-    "M",
-    "K",
-    "%",
-]
+    "cannot": (3,),
+    "gonna": (3,),
+    "gotta": (3,),
+    "let's": (3,),
+    "c'mon": (3,),
+    "y'all": (2,),
+    "yall": (1,),
+    "how'd'y": (3, 5),
+    "not've": (3,),
+    "notve": (3,),
+}
+_UNITS = (
+    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa "
+    "mbar mb MB kb KB gb GB tb TB T G M K %"
+)
 
 
 def _contractions() -> Iterator[tuple[str, tuple[int, ...]]]:
     """Lower-case contractions with an apostrophe, and where they are cut."""
-    for subject in _SUBJECTS:
+    for subject in _SUBJECTS.split():
         endings = ["'ll", "'d"]
         endings += ["'ve"] if subject in ("i", "you", "we", "they") else []
         endings += ["'re"] if subject in ("you", "we", "they") else []
@@ -168,17 +71,17 @@ def _contractions() -> Iterator[tuple[str, tuple[int, ...]]]:
         yield from ((subject + ending, (len(subject),)) for ending in endings)
         yield from ((f"{subject}{ending}'ve", (len(subject), len(subject + ending))) for ending in ("'ll", "'d"))
     yield "i'ma", (1, 3)
-    for word in _QUESTION_WORDS:
+    for word in _QUESTION_WORDS.split():
         endings = ["'ll", "'d"]
         endings += ["'s"] if word not in ("these", "those") else []
         endings += ["'re", "'ve"] if word not in ("that", "this") else []
         yield from ((word + ending, (len(word),)) for ending in endings)
         yield from ((f"{word}{ending}'ve", (len(word), len(word + ending))) for ending in ("'ll", "'d"))
-    for verb in (*_NEGATED, *_NEGATED_SHORT):
+    for verb in f"{_NEGATED} {_NEGATED_SHORT}".split():
         yield verb + "n't", (len(verb),)
-    for verb in _NEGATED:
+    for verb in _NEGATED.split():
         yield verb + "n't've", (len(verb), len(verb) + 3)
-    yield from ((verb + "'ve", (len(verb),)) for verb in _TAKES_HAVE)
+    yield from ((verb + "'ve", (len(verb),)) for verb in _TAKES_HAVE.split())
 
 
 def special_words() -> dict[str, int]:
@@ -190,12 +93,13 @@ def special_words() -> dict[str, int]:
         for cased in (str.lower, _capitalised):
             cuts[cased(word)] = places
             cuts[cased(word.replace("'", "’"))] = places
-            if word not in _CUT_WORDS and bare not in _ORDINARY:
+            if word not in _CUT_WORDS and bare not in _ORDINARY.split():
                 cuts[cased(bare)] = bare_places
     for hour, period in itertools.product(range(1, 13), ("am", "pm", "a.m.", "p.m.")):
         cuts[f"{hour}{period}"] = (len(str(hour)),)
-    actions = {unit: UNIT for unit in _UNITS}
-    actions |= {word: KEEP for word in (*_ABBREVIATIONS, *_WHOLE, *(word.replace("'", "’") for word in _WHOLE))}
+    actions = {unit: UNIT for unit in _UNITS.split()}
+    for word in f"{_ABBREVIATIONS} {_WHOLE}".split():
+        actions[word] = actions[word.replace("'", "’")] = KEEP
     actions |= {word: sum(place << (8 * i) for i, place in enumerate(places)) for word, places in cuts.items()}
     return actions
 
@@ -223,23 +127,6 @@ def special_word_table() -> tuple[np.ndarray, np.ndarray]:
             slot = (slot + 1) & (num_slots - 1)
         keys[slot], values[slot] = word_hash, action
     return keys, values
-
-
-@kernel
-def hash_codes(codes, start, end):
-    """64-bit hash of the characters ``codes[start:end]``, never 0 (which marks a free slot).
-
-    A multiplicative chain over pairs of code points, begun with the length. Among m distinct strings of a text the
-    chance of any collision is about m² / 2^65: 3·10^-8 for a million.
-    """
-    value = _HASH_START ^ np.uint64(end - start)
-    for i in range(start, end - 1, 2):
-        value = (value ^ (np.uint64(codes[i]) | (np.uint64(codes[i + 1]) << _HASH_SHIFT))) * _HASH_MULTIPLIER
-        value ^= value >> _HASH_SHIFT
-    if (end - start) & 1:
-        value = (value ^ np.uint64(codes[end - 1])) * _HASH_MULTIPLIER
-        value ^= value >> _HASH_SHIFT
-    return value if value != np.uint64(0) else np.uint64(1)
 
 
 @kernel

@@ -15,9 +15,10 @@ from numba import njit
 from pipeline.kernels.arrow_text import TextBuffers
 from pipeline.kernels.c4_lines import C4_SIGNALS, count_sentences, measure_c4
 from pipeline.kernels.compilation import kernel
+from pipeline.kernels.hash_table import find_slot, hash_codes
 from pipeline.kernels.line_signals import LINE_SIGNALS, count_breaks, measure_lines
-from pipeline.kernels.repetition import REPETITION_SIGNALS, find_slot, intern_words, measure_repetition
-from pipeline.kernels.special_words import hash_codes, special_word_table
+from pipeline.kernels.repetition import REPETITION_SIGNALS, intern_words, measure_repetition
+from pipeline.kernels.special_words import special_word_table
 from pipeline.kernels.unicode_tables import ALPHA, SYMBOL, character_flags, decode_utf8
 from pipeline.kernels.word_segmentation import segment_words
 

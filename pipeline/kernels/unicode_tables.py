@@ -34,38 +34,7 @@ ICON = 1 << 13  # category So (emoji, dingbats): splits a word anywhere
 QUOTE = 1 << 14
 ANCHOR = 1 << 15  # rare characters by which the phrases of C4's line rules are found
 
-_CATEGORIES = [
-    "Lu",
-    "Ll",
-    "Lt",
-    "Lm",
-    "Lo",
-    "Mn",
-    "Mc",
-    "Me",
-    "Nd",
-    "Nl",
-    "No",
-    "Pc",
-    "Pd",
-    "Ps",
-    "Pe",
-    "Pi",
-    "Pf",
-    "Po",
-    "Sm",
-    "Sc",
-    "Sk",
-    "So",
-    "Zs",
-    "Zl",
-    "Zp",
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-]
+_CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn"
 _NUM_CODES = 0x110000
 _BLOCK = 256
 # Planes 4 to 13 are unassigned, 15 and 16 private use: none of them has flags.
@@ -123,7 +92,7 @@ def character_flags() -> tuple[np.ndarray, np.ndarray]:
         (num_blocks * 256,).
     """
     flags = np.zeros(_NUM_CODES, dtype=np.uint16)
-    of_category = {category: _flags_of_category(category) for category in _CATEGORIES}
+    of_category = {category: _flags_of_category(category) for category in _CATEGORIES.split()}
     for codes in _ASSIGNED:
         found = (of_category[unicodedata.category(character)] for character in map(chr, codes))
         flags[codes.start : codes.stop] = np.fromiter(found, dtype=np.uint16, count=len(codes))

@@ -179,7 +179,6 @@ def _is_host_code(code):
 def _is_top_level(flags, first, last):
     if not _MIN_TOP_LEVEL_CHARS <= last - first <= _MAX_TOP_LEVEL_CHARS:
         return False
-    for position in range(first, last):
-        if not flags[position] & LOWER:
-            return False
-    return True
+    while first < last and flags[first] & LOWER:
+        first += 1
+    return first == last

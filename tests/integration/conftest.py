@@ -88,7 +88,9 @@ class Demo:
         return path
 
 
-def chaffinch(*arguments: str, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def chaffinch(
+    *arguments: str, env: dict[str, str] | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own, from the repository's root."""
     result = subprocess.run(
         [sys.executable, "-m", "jobs.cli", *arguments],
@@ -100,7 +102,9 @@ def chaffinch(*arguments: str, env: dict[str, str] | None = None, check: bool = 
         check=False,
     )
     if check and result.returncode != 0:
-        raise AssertionError(f"chaffinch {' '.join(arguments)} exited with {result.returncode}:\n{result.stderr[-4000:]}")
+        raise AssertionError(
+            f"chaffinch {' '.join(arguments)} exited with {result.returncode}:\n{result.stderr[-4000:]}"
+        )
     return result
 
 

@@ -93,7 +93,9 @@ def test_shards_decode_to_the_corpus_and_lead_back_to_their_pages(finished_run):
         assert len(docs) == len(shard)
         for row, tokens in zip(docs, shard, strict=True):
             assert tokens[-1] == eos and eos not in tokens[:-1]
-            assert tokenizer.decode(tokens[:-1].tolist(), skip_special_tokens=False) == corpus.loc[row["doc_id"], "text"]
+            assert (
+                tokenizer.decode(tokens[:-1].tolist(), skip_special_tokens=False) == corpus.loc[row["doc_id"], "text"]
+            )
             assert row["num_bytes"] == len(corpus.loc[row["doc_id"], "text"].encode())
             assert pages.loc[row["doc_id"], "url"] == corpus.loc[row["doc_id"], "url"]
             seen[row["doc_id"]] = seen.get(row["doc_id"], 0) + 1

@@ -39,7 +39,9 @@ def test_row_groups_are_cut_by_rows(tmp_path):
     write(str(tmp_path), [7])
     file = pq.ParquetFile(tmp_path / "part-x.parquet")
     assert [file.metadata.row_group(i).num_rows for i in range(3)] == [100, 100, 50]
-    assert pa.Table.from_batches(read_part(str(tmp_path / "part-x.parquet"))).column("id").to_pylist() == list(range(250))
+    assert pa.Table.from_batches(read_part(str(tmp_path / "part-x.parquet"))).column("id").to_pylist() == list(
+        range(250)
+    )
 
 
 def test_nothing_is_visible_before_the_commit(tmp_path):

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline import storage
-from pipeline.manifest import commit, finished, fingerprint_of, read_manifest
 from pipeline.errors import ShardError
+from pipeline.manifest import commit, fingerprint_of, finished, read_manifest
 from pipeline.progress import StageProgress
 from pipeline.runner import Output, Unit, part_of, read_frame, run_tasks, run_units, write_frame
 
@@ -84,7 +84,10 @@ def test_a_group_with_a_damaged_file_is_redone_alone(spark, tmp_path):
 def test_another_fingerprint_discards_what_was_there(spark, tmp_path):
     run(spark, tmp_path)
     run(spark, tmp_path, fingerprint="g", units=UNITS[:2])
-    assert [name for name in hashes(tmp_path) if name.startswith("all/")] == ["all/part-u0.parquet", "all/part-u1.parquet"]
+    assert [name for name in hashes(tmp_path) if name.startswith("all/")] == [
+        "all/part-u0.parquet",
+        "all/part-u1.parquet",
+    ]
 
 
 def test_leftovers_of_dead_attempts_are_removed(spark, tmp_path):

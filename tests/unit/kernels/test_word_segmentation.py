@@ -1,0 +1,279 @@
+"""Words by the kernel against the same rules written with strings, and against words that spaCy finds."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.kernels.hash_table import hash_codes
+from pipeline.kernels.special_words import CUT_MASK, KEEP, UNIT, special_action, special_word_table, special_words
+from pipeline.kernels.unicode_tables import character_flags, decode_utf8
+from pipeline.kernels.word_segmentation import segment_words
+
+SPECIAL = special_words()
+SUFFIX_CATEGORIES = {"Pd", "Ps", "Pe", "Pi", "Pf", "Po", "So"}
+QUOTES = set("'\"`´,")
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f\u1780-\u17ff\u2e80-\u2fdf\u3005\u3007\u3021-\u3029"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+    "\U0001aff0-\U0001afff\U0001b000-\U0001b16f]"
+)
+FRAGMENTS = [
+    "don't", "Cannot", "it’s", "U.S.", "e.g.", "J.", "foo.bar", "foo.Bar", "NASA.", "10km", "5%", "$5.00", "10€", "10+",
+    "well-known", "a--b", "a---b", "and/or", "a/b", "x=1", "12:30", "1-2", "2^-3", "http://a.bc/d?e#f", "me@x.org:80/p",
+    "www.example.com", "-a.example.com", "a_.com/x", "…", "...", "....", "--option", "C++", "#tag", "'quoted'", "((x))",
+    "“y”", "word,", "end.)", "中文。字", "ภาษา", "ភាសា", "ライト", "👩‍👩‍👧!", "a👍b", "é", "שלום,", "ﻣ", "\u200b", "\ufeff",
+    " ", "\n", "\r\n", "\t", "\u2028", "\u00a0", "'s", "dogs'", "1,000", "a,b", "3m²", "»x«", "a.m.", "11pm", "¡Hola!", ".",
+]  # fmt: skip
+
+
+def kernel_words(text: str) -> list[str]:
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    room = len(data) + 1
+    codes, flags = np.zeros(room, np.uint32), np.zeros(room, np.uint16)
+    starts, ends, scratch = (np.zeros(room, np.int32) for _ in range(3))
+    num_chars = decode_utf8(data, 0, len(data), *character_flags(), codes, flags)
+    assert num_chars == len(text)
+    num_words = segment_words(codes, flags, 0, num_chars, *special_word_table(), starts, ends, 0, scratch)
+    return [text[start:end] for start, end in zip(starts[:num_words], ends[:num_words], strict=True)]
+
+
+def reference_words(text: str) -> list[str]:
+    words: list[str] = []
+    for run in text.split():
+        while run:
+            if is_unspaced(run[0]):
+                end = 1
+                while end < len(run) and unicodedata.category(run[end]) in ("Mn", "Mc", "Me", "Cf"):
+                    end += 1
+                words.append(run[:end])
+            else:
+                end = next((i for i, character in enumerate(run) if is_unspaced(character)), len(run))
+                words.extend(split_run(run[:end]))
+            run = run[end:]
+    return words
+
+
+def is_unspaced(character: str) -> bool:
+    return bool(UNSPACED.match(character)) and (character.isalpha() or character == "\u3007")
+
+
+def splits_at_end(character: str) -> bool:
+    if character in "/\\@.-%§":
+        return False
+    return character in "`´<>_" or unicodedata.category(character) in SUFFIX_CATEGORIES
+
+
+def splits_at_front(character: str) -> bool:
+    return splits_at_end(character) or character in "%§=" or unicodedata.category(character) == "Sc"
+
+
+def split_run(core: str) -> list[str]:
+    prefixes: list[str] = []
+    suffixes: list[str] = []
+    while core and not stands(core):
+        prefix = find_prefix(core)
+        if prefix and stands(core[len(prefix) :]):
+            prefixes.append(prefix)
+            core = core[len(prefix) :]
+            break
+        suffix = find_suffix(core[len(prefix) :])
+        if suffix and stands(core[: -len(suffix)]):
+            suffixes.insert(0, suffix)
+            core = core[: -len(suffix)]
+            break
+        if not prefix and not suffix:
+            break
+        prefixes += [prefix] if prefix else []
+        suffixes[:0] = [suffix] if suffix else []
+        core = core[len(prefix) : len(core) - len(suffix)]
+    return prefixes + split_core(core) + suffixes
+
+
+def stands(word: str) -> bool:
+    return SPECIAL.get(word, 0) not in (0, UNIT)
+
+
+def find_prefix(word: str) -> str:
+    dots = re.match(r"\.\.+", word)
+    if dots:
+        return dots[0]
+    return word[0] if splits_at_front(word[0]) or re.match(r"\+(?![0-9])", word) else ""
+
+
+def find_suffix(word: str) -> str:
+    if not word:
+        return ""
+    if dots := re.search(r"\.\.+$", word):
+        return dots[0]
+    if word[-1] == ".":
+        return "." if stop_splits(word[:-1]) else ""
+    if splits_at_end(word[-1]):
+        return word[-1]
+    if found := re.search(r"['’][sS]$", word):
+        return found[0]
+    if re.search(r"[0-9].$", word, re.DOTALL) and (word[-1] == "+" or splits_at_front(word[-1])):
+        return word[-1]
+    units = [word[-length:] for length in (4, 3, 2, 1) if re.match("[0-9]", word[-length - 1 : -length] or "x")]
+    return next((unit for unit in units if SPECIAL.get(unit) == UNIT), "")
+
+
+def stop_splits(before: str) -> bool:
+    if not before or before[-1] in "/\\@~^=":
+        return False
+    upper = [unicodedata.category(character) in ("Lu", "Lt", "Lo") for character in before[-2:]]
+    return unicodedata.category(before[-1]) not in ("Lu", "Lt") or (len(before) > 1 and upper[0])
+
+
+def split_core(core: str) -> list[str]:
+    if not core:
+        return []
+    action = SPECIAL.get(core, 0)
+    if action not in (0, KEEP, UNIT):
+        cuts = [action & CUT_MASK] + ([action >> 8] if action > CUT_MASK else [])
+        return [core[start:end] for start, end in zip([0, *cuts], [*cuts, len(core)], strict=True)]
+    if action == KEEP or is_url(core):
+        return [core]
+    pieces = [""]
+    position = 0
+    while position < len(core):
+        infix = find_infix(core, position)
+        if infix and position > 0:
+            pieces += [infix, ""]
+        else:
+            pieces[-1] += core[position : position + max(len(infix), 1)]
+        position += max(len(infix), 1)
+    return [piece for piece in pieces if piece]
+
+
+def find_infix(core: str, position: int) -> str:
+    rest = core[position:]
+    before, after = core[position - 1 : position], rest[1:2]
+    if rest[0] == "…" or unicodedata.category(rest[0]) == "So":
+        return rest[0]
+    if dots := re.match(r"\.\.+", rest):
+        return dots[0]
+    if not before or not after:
+        return ""
+    if rest[0] == ".":
+        return "." if (is_lower(before) or is_quote(before)) and (is_upper(after) or is_quote(after)) else ""
+    if rest[0] == ",":
+        return "," if before.isalpha() and after.isalpha() else ""
+    if before in "0123456789" and rest[0] in "+-*^" and after in "0123456789-":
+        return rest[0]
+    if before.isalpha() or before in "0123456789":
+        if rest[0] in ":<>=/" and after.isalpha():
+            return rest[0]
+        for hyphen in ("-", "–", "—", "~", "--", "---", "——"):
+            if rest.startswith(hyphen) and rest[len(hyphen) : len(hyphen) + 1].isalpha():
+                return hyphen
+    return ""
+
+
+def is_lower(character: str) -> bool:
+    return unicodedata.category(character) in ("Ll", "Lm", "Lo")
+
+
+def is_upper(character: str) -> bool:
+    return unicodedata.category(character) in ("Lu", "Lt", "Lo")
+
+
+def is_quote(character: str) -> bool:
+    return character in QUOTES or unicodedata.category(character) in ("Pi", "Pf")
+
+
+def is_url(core: str) -> bool:
+    candidates = [core, *(core[found.end() :] for found in re.finditer("(?<=.)@", core, re.DOTALL))]
+    if scheme := re.match(r"[^:]{2,}://(?=.)", core, re.DOTALL):
+        if all(character.isalpha() or is_digit(character) or character in "_+-." for character in scheme[0][:-3]):
+            candidates.append(core[scheme.end() :])
+    return any(begins_with_host(candidate) for candidate in candidates)
+
+
+def is_digit(character: str) -> bool:
+    return unicodedata.category(character) == "Nd"
+
+
+def begins_with_host(text: str) -> bool:
+    label = "(?![-_])[A-Za-z0-9\u00a1-\uffff_-]+(?<![-_])"
+    found = re.match(rf"((?:{label}\.)+)([A-Za-z0-9\u00a1-\uffff_-]+)(?::[0-9]{{2,5}}(?![0-9]))?(?=[/?#]|$(?!\n))", text)
+    return bool(found) and 2 <= len(found[2]) <= 63 and all(is_lower(character) for character in found[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \n\t\u3000", []),
+        ("don't U.S.A. e.g. J. Smith", ["do", "n't", "U.S.A.", "e.g.", "J.", "Smith"]),
+        ("I’ll shouldn't've cannot 5pm", ["I", "’ll", "should", "n't", "'ve", "can", "not", "5", "pm"]),
+        ("well-known a/b foo.bar foo.Bar", ["well", "-", "known", "a", "/", "b", "foo.bar", "foo", ".", "Bar"]),
+        ("10km $5.00 3.5% 10,000 a,b", ["10", "km", "$", "5.00", "3.5", "%", "10,000", "a", ",", "b"]),
+        ("'quoted' (parens) end.)", ["'", "quoted", "'", "(", "parens", ")", "end", ".", ")"]),
+        ("x@y.com http://a.bc/d?e /usr/bin", ["x@y.com", "http://a.bc/d?e", "/usr", "/", "bin"]),
+        ("-- --- ... 1-2 --option=value", ["--", "---", "...", "1", "-", "2", "--option", "=", "value"]),
+        ("rock'n'roll Bob's dogs'", ["rock'n'roll", "Bob", "'s", "dogs", "'"]),
+        ("C++, NASA. (w/o)", ["C++", ",", "NASA", ".", "(", "w/o", ")"]),
+    ],
+)
+def test_english_is_cut_as_spacy_cuts_it(text: str, words: list[str]) -> None:
+    assert kernel_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("中文。字", ["中", "文", "。", "字"]),
+        ("ភាសា", ["ភា", "សា"]),
+        ("ไทย123ดี", ["ไ", "ท", "ย", "123", "ด", "ี"][:4] + ["ดี"]),
+        ("カナ、かな", ["カ", "ナ", "、", "か", "な"]),
+        ("សួស្តី\u200bពិភព", ["សួ", "ស្", "តី\u200b", "ពិ", "ភ", "ព"]),
+    ],
+)
+def test_letters_of_unspaced_scripts_are_words_with_their_marks(text: str, words: list[str]) -> None:
+    assert kernel_words(text) == words
+
+
+TEXTS = st.lists(
+    st.one_of(st.sampled_from(FRAGMENTS), st.text(st.characters(codec="utf-8"), max_size=6), st.sampled_from(" .,'-")),
+    max_size=14,
+).map("".join)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(TEXTS)
+def test_kernel_agrees_with_the_reference(text: str) -> None:
+    assert kernel_words(text) == reference_words(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_words_cover_everything_but_white_space_in_order(text: str) -> None:
+    assert "".join(kernel_words(text)) == "".join(text.split())
+
+
+def test_every_special_word_is_found_by_its_hash() -> None:
+    keys, actions = special_word_table()
+    for word, action in SPECIAL.items():
+        codes = np.array([ord(character) for character in word], dtype=np.uint32)
+        assert special_action(codes, 0, len(codes), keys, actions) == action, word
+    hashes = {int(hash_codes(np.array([*map(ord, word)], np.uint32), 0, len(word))) for word in SPECIAL}
+    assert len(hashes) == len(SPECIAL)
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [("don't", 2), ("dont", 2), ("Shouldn't've", 6 | 9 << 8), ("I’m", 1), ("well", 0), ("km", UNIT), ("Mr.", KEEP)],
+)
+def test_special_words_by_example(word: str, action: int) -> None:
+    assert SPECIAL.get(word, 0) == action
+
+
+def test_a_megabyte_without_a_space_takes_linear_time_and_memory() -> None:
+    assert len(kernel_words("!" * 1_000_000)) == 1_000_000
+    assert kernel_words("a.b@" * 250_000)[-1].endswith("@")
