@@ -25,6 +25,7 @@ from trainer.train import train
 
 TOKENS_FOLDER = "_work/tokens"
 TRAIN_VERSION = "1"
+TIMINGS = "timings.jsonl"  # wall-clock figures: not part of what a run must reproduce
 _TOTAL = "tokens of "
 
 
@@ -171,9 +172,9 @@ def train_step(config: RunConfig) -> Step:
         context.stop_spark()
         folder, shards = context.folder("training"), context.folder("shards")
         progress.total = settings.steps
-        train(settings, shards, folder, on_progress=lambda now: progress.update(done=now.step))
+        train(settings, shards, folder, overwrite=True, on_progress=lambda now: progress.update(done=now.step))
         score = evaluate(settings, shards, folder).overall
-        names = [name for name in storage.list_files(folder) if not name.startswith("_")]
+        names = [name for name in storage.list_files(folder) if not name.startswith("_") and name != TIMINGS]
         context.commit("train", "training", [file_entry(folder, name) for name in names])
         progress.update(
             note=f"{score.bits_per_byte:.4f} bits per byte held out, unigram model {score.unigram_bits_per_byte:.4f}"

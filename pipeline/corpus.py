@@ -1,7 +1,7 @@
 """Reading ``corpus/``: its files leave ``lang`` to the folder's name, and here it is put back.
 
-A dataset whose files repeat the partition column is refused by pandas and pyarrow, so ``corpus/lang=<lang>/part-….parquet``
-holds every column of ``pipeline.schema.CORPUS`` but ``lang``.
+A dataset whose files repeat the partition column is refused by pandas and pyarrow, so the files of
+``corpus/lang=<lang>/`` hold every column of ``pipeline.schema.CORPUS`` but ``lang``.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def test_a_missing_input_column_names_the_stage_and_the_column():
 
 
 def test_a_wrong_type_is_found_at_the_input():
-    with pytest.raises(SchemaError, match="column 'other' has type string at the input .* expected int64"):
+    with pytest.raises(SchemaError, match=r"column 'other' has type string at the input .* expected int64"):
         fuse([plus_one("other", "c")])(BATCH)
 
 
