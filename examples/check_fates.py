@@ -49,11 +49,11 @@ def differences(fates: list[dict[str, Any]], found: dict[str, list[dict[str, Any
     wrong = []
     for fate in fates:
         rows = found.get(fate["url"], [])
-        expected = {key: value for key, value in fate.items() if key != "why"}
+        expected = {key: value for key, value in fate.items() if key not in ("why", "url")}
         if any(all(row.get(key) == value for key, value in expected.items()) for row in rows):
             continue
-        seen = [{key: row.get(key) for key in expected if key != "url"} for row in rows] or "no row"
-        wrong.append(f"{fate['url']}: expected { {k: v for k, v in expected.items() if k != 'url'} }, found {seen}")
+        seen = [{key: row.get(key) for key in expected} for row in rows] or "no row"
+        wrong.append(f"{fate['url']}: expected {expected}, found {seen}")
     return wrong
 
 

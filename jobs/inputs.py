@@ -21,17 +21,20 @@ def probe(unit: InputUnit) -> str:
     here.
     """
     digest = hashlib.sha256(str(unit.size_bytes).encode())
-    with storage.open_input(unit.location) as stream:
-        digest.update(stream.read(_PROBE_BYTES))
-        if unit.size_bytes > _PROBE_BYTES:
-            stream.seek(max(_PROBE_BYTES, unit.size_bytes - _PROBE_BYTES))
+    try:
+        with storage.open_input(unit.location) as stream:
             digest.update(stream.read(_PROBE_BYTES))
+            if unit.size_bytes > _PROBE_BYTES:
+                stream.seek(max(_PROBE_BYTES, unit.size_bytes - _PROBE_BYTES))
+                digest.update(stream.read(_PROBE_BYTES))
+    except OSError as error:  # the reader will quarantine the file; once it can be read, the fingerprint changes
+        digest.update(type(error).__name__.encode())
     return digest.hexdigest()
 
 
 def describe_input(unit: InputUnit) -> dict[str, Any]:
     """What of a unit decides the output: its identity and content, not where it lies."""
-    return {**unit.model_dump(mode="json", exclude={"location"}), "probe_sha256": probe(unit)}
+    return {**unit.identity(), "size_bytes": unit.size_bytes, "probe_sha256": probe(unit)}
 
 
 def inputs_fingerprint(units: Sequence[InputUnit]) -> str:

@@ -73,7 +73,7 @@ def extract_unit(read: ReadFunction, stages: tuple[Stage, ...]) -> ProcessFuncti
             yield {"signals": pages, "documents": documents, "quarantine": batch.filter(failed)}
         report.details.update(
             records=dict(sorted(report.counts.items())),
-            sha256=storage.sha256_of(unit.location),
+            sha256=_sha256_if_readable(unit.location),
             size_bytes=unit.size_bytes,
             source=unit.source,
             warc_file=unit.warc_file,
@@ -83,6 +83,14 @@ def extract_unit(read: ReadFunction, stages: tuple[Stage, ...]) -> ProcessFuncti
         report.counts["pages"] = num_pages
 
     return process
+
+
+def _sha256_if_readable(location: str) -> str | None:
+    """SHA-256 of an input file; None for one that its reader has put into quarantine as unreadable."""
+    try:
+        return storage.sha256_of(location)
+    except OSError:
+        return None
 
 
 def _locations(unit: str, first_page: int, first_document: int, has_text: pa.Array) -> dict[str, pa.Array]:

@@ -83,7 +83,7 @@ def cluster_sizes(run: RunFolder, kind: str, num_largest: int = 10) -> ClusterSi
 
 def _some_members(run: RunFolder, kind: str, cluster_ids: Sequence[str], limit: int = 3) -> dict[str, list[str]]:
     """The first ids of each cluster."""
-    where = (pc.field("kind") == kind) & pc.field("cluster_id").isin(list(cluster_ids))
+    where = (pc.field("kind") == kind) & pc.field("cluster_id").isin(pa.array(cluster_ids, pa.string()))
     rows = run.rows("clusters", ["cluster_id", "doc_id"], where).sort_by("doc_id").to_pylist()
     members: dict[str, list[str]] = {cluster_id: [] for cluster_id in cluster_ids}
     for row in rows:

@@ -188,6 +188,6 @@ class RunFolder:
 
     def urls_of(self, doc_ids: Sequence[str]) -> dict[str, str]:
         """URL by doc_id, of those that ``signals/`` knows."""
-        wanted = pc.field("doc_id").isin(list(doc_ids))
+        wanted = pc.field("doc_id").isin(pa.array(doc_ids, pa.string()))
         table = self.rows("signals", ["doc_id", "url"], wanted)
         return dict(zip(table.column("doc_id").to_pylist(), table.column("url").to_pylist(), strict=True))

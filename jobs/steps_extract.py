@@ -14,7 +14,7 @@ from jobs.config import RunConfig
 from jobs.passes import decide_unit, extract_unit, signals_schema
 from jobs.run_context import RunContext, Step
 from pipeline.errors import LedgerError
-from pipeline.input_unit import ARCHIVE_FORMATS, InputUnit
+from pipeline.input_unit import InputUnit
 from pipeline.progress import StageProgress
 from pipeline.runner import Output, Unit, UnitResult, run_units
 from pipeline.schema import DOCUMENT, ENDED, PAGE_RECORD_TYPES, QUARANTINE
@@ -51,7 +51,7 @@ def extract_step(config: RunConfig) -> Step:
     read_config = config.read
 
     def read(unit: InputUnit, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
-        module = read_warc if unit.format in ARCHIVE_FORMATS else read_table
+        module = read_warc if unit.is_archive else read_table
         return module.read(unit, read_config, counts)
 
     def run(context: RunContext, progress: StageProgress) -> None:

@@ -18,7 +18,7 @@ class Archive(Config):
     source: str
     warc_file: str
     size_bytes: int
-    sha256: str
+    sha256: str | None  # null for a file that could not be read
     records: dict[str, int]
     num_records: int
     num_pages: int

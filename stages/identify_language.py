@@ -1,7 +1,8 @@
 """Row stage that names the language of each document, with fastText's model for 176 languages.
 
-The text goes to the model as one line (fastText reads up to a newline) and is looked at whole, or up to
-``max_chars``: 1,000 characters decide nearly every page and are read four times as fast as whole pages. The label
+The text goes to the model as one line (fastText reads up to a newline) and is looked at whole, or up to ``max_chars``.
+The first 1,000 characters are read three to nine times as fast as whole pages and give the same language for 96 % of
+3,458 pages of Ukrainian, Lithuanian and Chinese software documentation, many of which mix in English or code. The label
 of the highest probability becomes ``lang``, an ISO 639 code, its probability ``lang_score``. Nothing is dropped here.
 
 The model is called through its C++ object because the Python wrapper of fasttext 0.9.3 breaks on NumPy 2.

@@ -27,8 +27,10 @@ FRAGMENTS = [
     "don't", "Cannot", "it’s", "U.S.", "e.g.", "J.", "foo.bar", "foo.Bar", "NASA.", "10km", "5%", "$5.00", "10€", "10+",
     "well-known", "a--b", "a---b", "and/or", "a/b", "x=1", "12:30", "1-2", "2^-3", "http://a.bc/d?e#f", "me@x.org:80/p",
     "www.example.com", "-a.example.com", "a_.com/x", "…", "...", "....", "--option", "C++", "#tag", "'quoted'", "((x))",
-    "“y”", "word,", "end.)", "中文。字", "ภาษา", "ភាសា", "ライト", "👩‍👩‍👧!", "a👍b", "é", "שלום,", "ﻣ", "\u200b", "\ufeff",
-    " ", "\n", "\r\n", "\t", "\u2028", "\u00a0", "'s", "dogs'", "1,000", "a,b", "3m²", "»x«", "a.m.", "11pm", "¡Hola!", ".",
+    "“y”", "word,", "end.)", "中文。字", "ภาษา", "ភាសា", "ライト", "👩‍👩‍👧!", "a👍b", "é", "שלום,",
+    "ﻣ", "\u200b", "\ufeff", " ", "\n", "\r\n", "\t", "\u2028", "\u00a0", "'s", "dogs'", "1,000", "a,b", "3m²", "»x«",
+    "a.m.",
+    "11pm", "¡Hola!", ".",
 ]  # fmt: skip
 
 
@@ -189,19 +191,21 @@ def is_quote(character: str) -> bool:
 
 def is_url(core: str) -> bool:
     candidates = [core, *(core[found.end() :] for found in re.finditer("(?<=.)@", core, re.DOTALL))]
-    if scheme := re.match(r"[^:]{2,}://(?=.)", core, re.DOTALL):
-        if all(character.isalpha() or is_digit(character) or character in "_+-." for character in scheme[0][:-3]):
-            candidates.append(core[scheme.end() :])
+    scheme = re.match(r"[^:]{2,}://(?=.)", core, re.DOTALL)
+    if scheme and all(is_scheme_character(character) for character in scheme[0][:-3]):
+        candidates.append(core[scheme.end() :])
     return any(begins_with_host(candidate) for candidate in candidates)
 
 
-def is_digit(character: str) -> bool:
-    return unicodedata.category(character) == "Nd"
+def is_scheme_character(character: str) -> bool:
+    return character.isalpha() or unicodedata.category(character) == "Nd" or character in "_+-."
 
 
 def begins_with_host(text: str) -> bool:
     label = "(?![-_])[A-Za-z0-9\u00a1-\uffff_-]+(?<![-_])"
-    found = re.match(rf"((?:{label}\.)+)([A-Za-z0-9\u00a1-\uffff_-]+)(?::[0-9]{{2,5}}(?![0-9]))?(?=[/?#]|$(?!\n))", text)
+    found = re.match(
+        rf"((?:{label}\.)+)([A-Za-z0-9\u00a1-\uffff_-]+)(?::[0-9]{{2,5}}(?![0-9]))?(?=[/?#]|$(?!\n))", text
+    )
     return bool(found) and 2 <= len(found[2]) <= 63 and all(is_lower(character) for character in found[2])
 
 

@@ -31,8 +31,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         words = sentence.split()
         lines += [f"__label__{lang} {' '.join(words[at:] + words[:at])}" for at in range(len(words))] * 20
     (folder / "train.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    # fasttext 0.9.3 fills its input matrix only with ten threads or more
-    trained = fasttext.train_supervised(str(folder / "train.txt"), dim=8, epoch=10, lr=0.5, thread=10, verbose=0)
+    # fasttext 0.9.3 fills its input matrix in ten parts, one a thread: the size must be divisible by ten
+    trained = fasttext.train_supervised(str(folder / "train.txt"), dim=10, epoch=10, lr=0.5, thread=10, verbose=0)
     trained.save_model(str(folder / "tiny.bin"))
     digest = hashlib.sha256((folder / "tiny.bin").read_bytes()).hexdigest()
     return {"model": str(folder / "tiny.bin"), "sha256": digest}
