@@ -2,12 +2,12 @@
 
     python benchmarks/signals.py [FILE.parquet|FILE.jsonl] [--megabytes 20] [--repeats 5] [--no-peer]
 
-Documents come from the column or key ``text`` of FILE, or else are the docstrings of Python and its installed
-packages. Ours is one call of ``filters.signals.measure`` on all documents, every signal
-measured. The peer runs datatrove's Gopher repetition, Gopher quality, C4 and FineWeb filters one after the other on
-each document, each on the text as it is, none skipped after a verdict. Its interpreter is named by
-``CHAFFINCH_DATATROVE_PYTHON``; else a virtual environment is made in the cache folder (``XDG_CACHE_HOME`` or
-``~/.cache``), which takes pip and a network. Agreement is the share of equal keep-or-drop verdicts.
+Documents come from the column or key ``text`` of FILE, or else are the docstrings of Python and its installed packages.
+Ours is one call of ``filters.signals.measure`` on all documents, every signal measured. The peer runs datatrove's
+Gopher repetition, Gopher quality, C4 and FineWeb filters one after the other on each document, each on the text as it
+is, none skipped after a verdict. Its interpreter is named by ``CHAFFINCH_DATATROVE_PYTHON``; else a virtual environment
+is made in the cache folder (``XDG_CACHE_HOME`` or ``~/.cache``), which takes pip and a network. Agreement is the share
+of equal keep-or-drop verdicts.
 """
 
 from __future__ import annotations

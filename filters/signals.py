@@ -15,7 +15,7 @@ from pipeline.kernels.arrow_text import text_buffers
 from pipeline.kernels.text_signals import SIGNAL_NAMES, measure_texts
 
 SIGNALS_SCHEMA = pa.schema(
-    [(name, pa.int64() if "num_" in name and "_per_" not in name else pa.float64()) for name in SIGNAL_NAMES]
+    [(name, pa.int64() if name.startswith(("num_", "c4_num_")) else pa.float64()) for name in SIGNAL_NAMES]
 )
 """One column a signal: int64 for counts, float64 for means, ratios and fractions of 1."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -18,15 +20,42 @@ from pipeline.errors import ChaffinchError, ConfigError
 class _Group(click.Group):
     """Turns the error family into one line on stderr; anything else is a bug and keeps its traceback."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _usage_in_one_line():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _usage_in_one_line():
+                return super().invoke(ctx)
         except ConfigError as error:
             click.echo(f"chaffinch: {error}", err=True)
             ctx.exit(2)
         except ChaffinchError as error:
             click.echo(f"chaffinch: {type(error).__name__}: {error}", err=True)
             ctx.exit(1)
+
+
+@contextmanager
+def _usage_in_one_line() -> Iterator[None]:
+    """A wrong option or argument; click's own way of telling takes four lines."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "chaffinch"
+        click.echo(f"chaffinch: {error.format_message()} See `{command} --help`.", err=True)
+        raise click.exceptions.Exit(2) from None
+
+
+@contextmanager
+def _naming(config: str) -> Iterator[None]:
+    """What is wrong with an input or a model that CONFIG names is told with CONFIG's name."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{error} (config {config})") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,7 +81,9 @@ def run(config: str, until: str | None, dry_run: bool, output: str | None) -> No
     from jobs.build_corpus import run_line
     from jobs.config import load_run_config
 
-    context = run_line(load_run_config(config, output=output), base_dir=os.getcwd(), until=until, dry_run=dry_run)
+    settings = load_run_config(config, output=output)
+    with _naming(config):
+        context = run_line(settings, base_dir=os.getcwd(), until=until, dry_run=dry_run)
     if not dry_run:
         click.echo(context.output)
 
@@ -93,7 +124,9 @@ def tokenizer_train(config: str, output: str | None) -> None:
     from jobs.config import load_run_config
     from pipeline import storage
 
-    context = run_line(load_run_config(config, output=output), base_dir=os.getcwd(), until="train_tokenizer")
+    settings = load_run_config(config, output=output)
+    with _naming(config):
+        context = run_line(settings, base_dir=os.getcwd(), until="train_tokenizer")
     click.echo(json.dumps(storage.read_json(context.folder("tokenizer/report.json")), indent=2))
 
 
@@ -144,7 +177,11 @@ def scaling() -> None:
 )
 @click.option(
     "--bootstrap",
-    "resamples", type=click.IntRange(min=0), default=0, show_default=True, help="Resamples for the intervals."
+    "resamples",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Resamples for the intervals.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def scaling_fit(as_json: bool, **options: Any) -> None:

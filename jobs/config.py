@@ -25,18 +25,20 @@ from stages.write_token_shards import ShardsConfig
 from tokenizer_training.tokenizer_config import TokenizerConfig
 from trainer.config import TrainConfig
 
+SEED_BOUND = 1 << 63
+
 
 class RunSection(Config):
     """``[run]``.
 
     Args:
         output: folder of the run, a path or URL; relative paths are relative to the current folder.
-        seed: every draw is a hash of it and a doc_id.
+        seed: every draw is a hash of it and a doc_id. ``[dedup.minhash]`` has its own: it decides what is a copy.
         units_per_group: input files that are committed together; a killed run loses one group at most.
     """
 
     output: str
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=SEED_BOUND)
     units_per_group: int = Field(default=64, ge=1)
 
 
@@ -76,14 +78,19 @@ class RunConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _one_seed(cls, values: Any) -> Any:
-        """``[run] seed`` is the seed of every table that has one and does not set its own."""
-        if not isinstance(values, dict) or not isinstance(values.get("run"), dict) or "seed" not in values["run"]:
+        """``[run] seed`` is the seed of sampling, tokenizer and training, unless their tables set their own.
+
+        What has the wrong form here, seed or table, is left for its own model to refuse.
+        """
+        run = values.get("run") if isinstance(values, dict) else None
+        seed = run.get("seed") if isinstance(run, dict) else None
+        if type(seed) is not int or not 0 <= seed < SEED_BOUND:  # bool is an int
             return values
-        seeded = {name: values.get(name, {}) for name in ("mixture", "tokenizer")}
+        tables = {name: values.get(name, {}) for name in ("mixture", "tokenizer")}
         if "train" in values:
-            seeded["train"] = values["train"]
-        tables = {name: {"seed": values["run"]["seed"], **table} for name, table in seeded.items()}
-        return {**values, **tables}
+            tables["train"] = values["train"]
+        seeded = {name: {"seed": seed, **table} for name, table in tables.items() if isinstance(table, dict)}
+        return {**values, **seeded}
 
     @model_validator(mode="after")
     def _sources_are_distinct(self) -> RunConfig:

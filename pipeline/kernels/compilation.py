@@ -1,9 +1,9 @@
 """How the text kernels are compiled.
 
 A kernel that allocates nothing needs no reference counts. Numba counts references around every call that passes an
-array, with two atomic instructions an array; in functions that are called once a word this cost more than their work
-(measured: 40 % of the time of ``text_signals``). Such functions take ``@kernel`` and call each other freely; the one
-function that allocates their memory takes plain ``@njit``.
+array, with two atomic instructions an array; in functions that are called once a word this cost a quarter of the time
+of ``text_signals``. Such functions take ``@kernel`` and call each other freely; the one function that allocates their
+memory takes plain ``@njit``.
 """
 
 from __future__ import annotations

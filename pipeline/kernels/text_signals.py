@@ -4,7 +4,8 @@ A text is decoded once into code points and flags, which stay in cache while eve
 repeated n-grams, lines and paragraphs, C4's line rules. Memory is allocated once a batch, for its longest text, and
 touched only as far as a text needs it (about 60 bytes a character at worst). Every function releases the GIL.
 
-Cost: a few nanoseconds a byte in all; ``benchmarks/signals.py`` measures it.
+Cost: about 35 ns a byte on technical English (segmentation 9, word table 5, n-grams 7, the rest 1 to 6 each), by
+``benchmarks/signals.py``.
 """
 
 from __future__ import annotations

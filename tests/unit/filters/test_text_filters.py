@@ -177,7 +177,7 @@ def test_a_filter_judges_its_languages_only() -> None:
             "min_words = 10 is above max_words = 5, which drops every document; expected min_words <= max_words; "
             "lower one or raise the other (t.toml [gopher_quality])",
         ),
-        ({"c4": {"min_sentences": -1}}, "min_sentences = -1 (t.toml [c4]): input should be greater than or equal to 0"),
+        ({"c4": {"min_sentences": -1}}, "min_sentences = -1 (t.toml [c4]); expected greater than or equal to 0"),
         ({"fineweb": {"max_short_line_fraction": 1.5}}, "max_short_line_fraction = 1.5 (t.toml [fineweb])"),
         ({"c4": {"min_sentences": True}}, "a threshold is true; expected a number, or false to turn the rule off"),
         ({"gopher": {}}, "unknown key 'gopher'"),

@@ -24,7 +24,7 @@ SYMBOLS = TERMINAL | set(
 )  # fmt: skip
 SYMBOLS |= {chr(code) for start, end in ((0, 9), (11, 13), (13, 32), (127, 160)) for code in range(start, end)}
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
-POLICY = ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"]
+POLICY = ["terms of use", "privacy policy", "coo\u212aie policy", "uses cookies", "use of cookies", "use cookies"]
 
 
 def words_of(text: str) -> list[str]:
@@ -165,8 +165,8 @@ FRAGMENTS = [
     "the", "to be", "of", "and that", "have", "Word", "a", "b", "#", "...", "…", ".", "?", "!", '"', "'", ")", ",",
     "\n", "\n\n", "\n\n\n", "\r\n", "\r", "\v", "\x1c", "\x85", "\u2028", " ", "  ", "\t", "\u00a0", "\u3000",
     "•", "- ", "[1]", "[", "]", "[edit]", "[citation needed]", "[٣]", "{", "lorem ipsum", "Lorem IPSUM", "JavaScript",
-    "Kelvin",
-    "terms of use", "Privacy Policy", "cooKie policy", "uses cookies", "use of cookies", "use cookies", "x" * 11,
+    "\u212aelvin",
+    "terms of use", "Privacy Policy", "coo\u212aie policy", "uses cookies", "use of cookies", "use cookies", "x" * 11,
     "A line that is long enough.", "A line that is long enough.", "one two three four five six", "é",
     "e\u0301", "中文。", "ไทย", "ភាសា។", "שלום", "مرحبا؟", "👩‍👩‍👧", "\u200b", "\ufeff", "1,000", "I.e. this.",
     "Hello [2] there. [3]", "\x00",
@@ -210,6 +210,24 @@ def test_settings_agree_with_the_reference(text: str, config: MeasureConfig) -> 
 @pytest.mark.parametrize("text", ["\n", "\n\n", " ", "\r\n", "a", "a\n", "\na", "\na\n", "x\n\n\nx", ".\n.", "[1][2]"])
 def test_short_texts_agree_with_the_reference(text: str) -> None:
     assert_agrees(text)
+
+
+@pytest.mark.parametrize(
+    ("signal", "phrase"),
+    [
+        *(("c4_num_policy_lines", phrase) for phrase in POLICY),
+        ("c4_num_policy_lines", "USE COO\u212aIES"),
+        ("c4_num_javascript_lines", "JavaScript"),
+        ("c4_num_lorem_ipsum_lines", "Lorem Ipsum"),
+        ("c4_num_lorem_ipsum_lines", "lorem [12]ipsum"),
+        ("c4_num_curly_brace_lines", "{"),
+    ],
+)
+def test_each_phrase_is_found_at_either_end_of_a_line_and_inside(signal: str, phrase: str) -> None:
+    config = MeasureConfig(c4_terminal_punctuation=False)
+    lines = [f"{phrase} in a line", f"in x{phrase}x a line", f"in a line {phrase}", f"in a line {phrase[:-1]}"]
+    counts = measure(pa.array([line.strip() for line in lines]), config).column(signal)
+    assert counts.to_pylist() == [1, 1, 1, 0]
 
 
 def test_empty_text_measures_zero_and_null_text_null() -> None:

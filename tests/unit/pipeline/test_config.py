@@ -40,7 +40,7 @@ def test_a_good_file(tmp_path):
     [
         ("sead = 3", ["unknown key 'sead'", "run.toml", "expected one of seed, bands", "did you mean 'seed'?"]),
         ("[bands]\nnum_prem = 3", ["unknown key 'num_prem'", "run.toml [bands]", "did you mean 'num_perm'?"]),
-        ("seed = 'x'", ["seed = 'x'", "run.toml", "integer", "change the value"]),
+        ("seed = 'x'", ["seed = 'x'", "run.toml", "expected an integer", "without quotes"]),
         ("[bands]\nnum_perm = 0", ["num_perm = 0", "[bands]", "greater than 0"]),
         ("[bands]\nnum_bands = 9", ["num_perm=112 is not divisible by num_bands=9", "[bands]", "try 8 or 16"]),
         ("a = 1\nseed ==", ["run.toml is not TOML", "line 2"]),

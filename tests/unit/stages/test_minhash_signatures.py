@@ -26,7 +26,7 @@ from stages.minhash_signatures import MINHASH_SCHEMA, MinHashConfig, make_stage
             {"threshold": 0.8, "num_bands": 14},
             "threshold=0.8 and num_bands=14 both choose the bands; remove one of them (web.toml)",
         ),
-        ({"threshold": 1.5}, "threshold = 1.5 (web.toml): input should be less than 1; change the value"),
+        ({"threshold": 1.5}, "threshold = 1.5 (web.toml); expected less than 1; change the value"),
         ({"num_perms": 64}, "unknown key 'num_perms' (web.toml); expected one of"),
     ],
 )
