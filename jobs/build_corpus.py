@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from jobs import steps_corpus, steps_extract, steps_tokens
 from jobs.config import RunConfig
 from jobs.inputs import inputs_fingerprint
-from jobs.ledger_report import ledger_step
+from jobs.steps_ledger import ledger_step
 from jobs.report import write_report
 from jobs.run_context import RunContext, Step, absolute
 from jobs.run_record import write_run_record
@@ -71,12 +71,17 @@ def run_line(config: RunConfig, *, base_dir: str, until: str | None = None, dry_
     steps = line_of(config)
     names = [step.name for step in steps]
     if until is not None and until not in names:
-        raise ConfigError(f"--until {until!r} is not a stage of this run; expected one of {', '.join(names)}")
+        raise ConfigError(f"--until {until!r} is not a stage of this run; expected one of {', '.join(names)}; name one")
     context = prepare(config, base_dir)
     if dry_run:
         describe(context, steps)
         return context
-    storage.make_folder(context.output)
+    try:
+        storage.make_folder(context.output)
+    except OSError as error:
+        raise ConfigError(
+            f"output = {config.run.output!r} [run]: {error}; expected a folder that can be written; name another"
+        ) from None
     write_run_record(context)
     try:
         for step in steps:

@@ -17,6 +17,9 @@ import click
 from pipeline.errors import ChaffinchError, ConfigError
 
 
+_PIPED_WIDTH_COLUMNS = 140
+
+
 class _Group(click.Group):
     """Turns the error family into one line on stderr; anything else is a bug and keeps its traceback."""
 
@@ -50,12 +53,12 @@ def _usage_in_one_line() -> Iterator[None]:
 
 
 @contextmanager
-def _naming(config: str) -> Iterator[None]:
-    """What is wrong with an input or a model that CONFIG names is told with CONFIG's name."""
+def _naming(path: str) -> Iterator[None]:
+    """What is wrong with something that the file at ``path`` says or names is told with the file's name."""
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(f"{error} (config {config})") from error
+        raise ConfigError(str(error) if path in str(error) else f"{error} ({path})") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -98,7 +101,11 @@ def explain(run_folder: str, which: str, as_json: bool) -> None:
     from jobs.explain_document import render
 
     explanation = explain_document(run_folder, which)
-    click.echo(explanation.model_dump_json(indent=2) if as_json else render(explanation))
+    if as_json:
+        click.echo(explanation.model_dump_json(indent=2))
+        return
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH_COLUMNS
+    click.echo(render(explanation, width_columns=width))
 
 
 @main.command()
@@ -188,7 +195,8 @@ def scaling_fit(as_json: bool, **options: Any) -> None:
     """Fit L(N, D) = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, approach 3)."""
     from jobs.scaling import fit_points
 
-    fitted = fit_points(**options)
+    with _naming(options["points"]):
+        fitted = fit_points(**options)
     if as_json:
         click.echo(json.dumps(fitted, indent=2))
         return

@@ -74,6 +74,7 @@ def extract_unit(read: ReadFunction, stages: tuple[Stage, ...]) -> ProcessFuncti
         report.details.update(
             records=dict(sorted(report.counts.items())),
             sha256=_sha256_if_readable(unit.location),
+            format=unit.format,
             size_bytes=unit.size_bytes,
             source=unit.source,
             warc_file=unit.warc_file,

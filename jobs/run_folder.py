@@ -81,12 +81,16 @@ class RunFolder:
 
         Raises:
             ConfigError: if there is none.
+            ShardError: if it does not parse.
         """
         if not storage.exists(self.path("run.json")):
             raise ConfigError(
                 f"no run.json in {self.location}; expected the output folder of `chaffinch run`; name that folder"
             )
-        record: dict[str, Any] = storage.read_json(self.path("run.json"))
+        try:
+            record: dict[str, Any] = storage.read_json(self.path("run.json"))
+        except ValueError as error:
+            raise ShardError(f"{self.path('run.json')} does not parse ({error}); run again") from None
         return record
 
     @cached_property

@@ -35,5 +35,7 @@ def _read_text(location: str) -> str:
         return storage.read_bytes(location).decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"no file {location}; expected a text file; check the path") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {location} ({error}); expected a text file; check the path") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{location} is not UTF-8 at byte {error.start}; expected UTF-8 text; convert it") from None

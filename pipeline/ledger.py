@@ -17,6 +17,7 @@ class Archive(Config):
 
     source: str
     warc_file: str
+    format: str
     size_bytes: int
     sha256: str | None  # null for a file that could not be read
     records: dict[str, int]

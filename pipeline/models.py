@@ -112,7 +112,7 @@ def fetch(name: str) -> Path:
     """
     spec = REGISTRY.get(name)
     if spec is None:
-        raise ConfigError(f"no model {name!r} is registered; expected one of {', '.join(REGISTRY)}")
+        raise ConfigError(f"no model {name!r} is registered; expected one of {', '.join(REGISTRY)}; name that")
     path = models_folder() / spec.name
     if path.is_file() and storage.sha256_of(str(path)) == spec.sha256:
         return path

@@ -50,6 +50,8 @@ class Encoder:
             content = storage.read_bytes(location)
         except FileNotFoundError:
             raise ConfigError(f"no tokenizer at {location}; expected a tokenizer.json; train one first") from None
+        except OSError as error:
+            raise ConfigError(f"cannot read {location} ({error}); expected a tokenizer.json; check the path") from None
         self.sha256 = hashlib.sha256(content).hexdigest()
         if expected_sha256 is not None and self.sha256 != expected_sha256:
             raise ShardError(
@@ -59,7 +61,9 @@ class Encoder:
         try:
             self._tokenizer = Tokenizer.from_buffer(content)
         except ValueError as error:
-            raise ConfigError(f"{location} is no tokenizer.json of Hugging Face tokenizers: {error}") from None
+            raise ConfigError(
+                f"{location} is no tokenizer.json of Hugging Face tokenizers: {error}; name one"
+            ) from None
         eos_token_id = self._tokenizer.token_to_id(eos_token)
         if eos_token_id is None:
             raise ConfigError(f"eos_token={eos_token!r} is not a token of {location}; name one of its special tokens")

@@ -44,7 +44,9 @@ def read_points(
     try:
         text = storage.read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"no file {path}; expected a CSV of training runs") from None
+        raise ConfigError(f"no file {path}; expected a CSV of training runs; check the path") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error}); expected a CSV of training runs; check the path") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text))
@@ -52,7 +54,8 @@ def read_points(
     amount_column = flops_column or d_column or ""
     for column in (n_column, amount_column, loss_column):
         if column not in (reader.fieldnames or []):
-            raise ConfigError(f"no column {column!r} in {path}; it has {', '.join(reader.fieldnames or [])}")
+            found = ", ".join(reader.fieldnames or []) or "no header"
+            raise ConfigError(f"no column {column!r} in {path}; it has {found}; expected one of these; name it")
     n, amount, loss = (
         np.array([_positive(row[column], column, path, number) for number, row in enumerate(rows, start=2)])
         for column in (n_column, amount_column, loss_column)

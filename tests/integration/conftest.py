@@ -80,6 +80,7 @@ class Demo:
             tables = [(name, files[::-1]) for name, files in tables[::-1]]
         inputs = "\n".join(
             f'[[input]]\nname = "{name}"\npaths = [{", ".join(repr(str(self.input_folder / file)) for file in files)}]'
+            + ('\ncolumns = { id = "id", url = "url" }' if name == "notes" else "")
             for name, files in tables
         )
         spark = "" if partitions is None else f"partitions = {partitions}\nshuffle_partitions = {partitions}"

@@ -202,6 +202,7 @@ def _archive(unit: str) -> dict[str, Any]:
     return {
         "source": "toy",
         "warc_file": f"{unit}.warc.gz",
+        "format": "warc",
         "size_bytes": 55_555,
         "sha256": hashlib.sha256(unit.encode()).hexdigest(),
         "records": {"request": PAGES_PER_UNIT, "response": PAGES_PER_UNIT, "warcinfo": 1, **unreadable},

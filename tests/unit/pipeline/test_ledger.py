@@ -21,6 +21,7 @@ def ledger(**changes: object) -> Ledger:
             Archive(
                 source="s",
                 warc_file="a.warc",
+                format="warc",
                 size_bytes=9,
                 sha256="0" * 64,
                 records={"response": 10, "request": 4, "unreadable": 1},

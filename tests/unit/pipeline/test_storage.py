@@ -51,9 +51,7 @@ def test_written_bytes_are_read_back_and_leave_no_temporary_file(tmp_path):
 
 
 def test_an_unknown_scheme_is_a_config_error():
-    with pytest.raises(
-        ConfigError, match=r"cannot open 'carrier-pigeon://x/y'.*expected a path or an s3, gs or hdfs"
-    ):
+    with pytest.raises(ConfigError, match=r"cannot open 'carrier-pigeon://x/y'.*expected a path or an s3, gs or hdfs"):
         storage.resolve("carrier-pigeon://x/y")
 
 

@@ -12,11 +12,13 @@ from jobs.run_context import RunContext, Step
 from jobs.run_folder import STAGES_AFTER_RULES, STAGES_BEFORE_RULES
 from pipeline import storage
 from pipeline.errors import LedgerError
+from pipeline.input_unit import ARCHIVE_FORMATS
 from pipeline.ledger import Archive, LanguageCount, Ledger, ReasonCount, check, stage_balances
 from pipeline.manifest import file_entry
 from pipeline.progress import StageProgress
 from pipeline.schema import DECISION, PAGE_RECORD_TYPES, QUARANTINE
 from pipeline.stage import identity
+from stages import extract_text, read_table, read_warc
 
 LEDGER_FOLDER = "_work/ledger"
 
@@ -87,7 +89,7 @@ def _archives(context: RunContext) -> list[Archive]:
         records: dict[str, int] = entry["records"]
         seen = sum(records.get(kind, 0) for kind in (*PAGE_RECORD_TYPES, "unreadable"))
         num_quarantined = quarantined.pop((entry["source"], entry["warc_file"]), 0)
-        facts: dict[str, Any] = {key: entry[key] for key in ("source", "warc_file", "size_bytes", "sha256")}
+        facts: dict[str, Any] = {key: entry[key] for key in ("source", "warc_file", "format", "size_bytes", "sha256")}
         archives.append(
             Archive(
                 **facts,
@@ -103,10 +105,13 @@ def _archives(context: RunContext) -> list[Archive]:
 
 
 def _quarantined_by_stage(archives: list[Archive]) -> dict[str, int]:
-    """What the reader could not read it counted itself; the rest failed in extraction."""
-    unreadable = sum(archive.records.get("unreadable", 0) for archive in archives)
-    total = sum(archive.num_quarantined for archive in archives)
-    return {STAGES_BEFORE_RULES[0]: unreadable, "extract_text": total - unreadable}
+    """What a reader could not read it counted itself; the rest failed in extraction."""
+    lost = {read_warc.NAME: 0, read_table.NAME: 0, extract_text.NAME: 0}
+    for archive in archives:
+        unreadable = archive.records.get("unreadable", 0)
+        lost[read_warc.NAME if archive.format in ARCHIVE_FORMATS else read_table.NAME] += unreadable
+        lost[extract_text.NAME] += archive.num_quarantined - unreadable
+    return lost
 
 
 def _reasons(decisions: Any) -> list[ReasonCount]:
