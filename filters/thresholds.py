@@ -5,23 +5,11 @@ TOML has no null, so ``false`` turns a rule off there: ``min_stop_words = false`
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from pipeline.config import Config
-
-
-def _off_to_none(value: Any) -> Any:
-    if value is False:
-        return None
-    if value is True:
-        raise ValueError("a threshold is true; expected a number, or false to turn the rule off; give the number")
-    return value
-
-
-Off = BeforeValidator(_off_to_none)
-"""Reads ``false`` as ``None``: the rule is off."""
+from pipeline.config import Config, Off
 
 Count = Annotated[int | None, Field(ge=0), Off]
 """Threshold on a number of things, 0 or more."""

@@ -21,8 +21,7 @@ import tldextract
 from pydantic import Field, field_validator
 
 from filters.rule import Outcome
-from filters.thresholds import Off
-from pipeline.config import Config
+from pipeline.config import Config, Off
 from pipeline.errors import ConfigError
 from pipeline.storage import exists, read_bytes, sha256_of
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from jobs import steps_corpus, steps_extract, steps_tokens
 from jobs.config import RunConfig
 from jobs.inputs import inputs_fingerprint
-from jobs.steps_ledger import ledger_step
 from jobs.report import write_report
 from jobs.run_context import RunContext, Step, absolute
 from jobs.run_record import write_run_record
+from jobs.steps_ledger import ledger_step
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.input_unit import list_units

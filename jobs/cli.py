@@ -16,7 +16,6 @@ import click
 
 from pipeline.errors import ChaffinchError, ConfigError
 
-
 _PIPED_WIDTH_COLUMNS = 140
 
 

@@ -12,11 +12,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from pipeline.errors import ConfigError
 
 _MAX_SHOWN_CHARS = 100
+
+
+def _off_to_none(value: Any) -> Any:
+    if value is False:
+        return None
+    if value is True:
+        raise ValueError("a threshold is true; expected a number, or false to turn the rule off; give the number")
+    return value
+
+
+Off = BeforeValidator(_off_to_none)
+"""Reads ``false`` as ``None``, for numbers that may be off: TOML has no null."""
 
 
 class Config(BaseModel):

@@ -24,6 +24,7 @@ bucket to one of them as in BigCode's Spark job (text-dedup), which takes the sm
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import Field
@@ -31,7 +32,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline import storage
-from pipeline.config import Config
+from pipeline.config import Config, Off
 from pipeline.kernels.minhash import similarity
 from pipeline.schema import CLUSTER
 from pipeline.stage import Stage
@@ -46,13 +47,13 @@ class NearDedupConfig(Config):
     """Verification, survivor and the bounds of the component search.
 
     Args:
-        min_similarity: least signature estimate of the Jaccard similarity for a link; None takes every band collision.
+        min_similarity: least signature estimate of the Jaccard similarity for a link; false takes every band collision.
         survivor_order: which copy is kept; see ``stages/survivor.py``.
         max_single_task_edges: graphs of up to so many links are solved in one task, larger ones in rounds.
         max_rounds: rounds after which a graph that has not settled is an error.
     """
 
-    min_similarity: float | None = Field(default=0.7, gt=0, le=1)
+    min_similarity: Annotated[float | None, Field(gt=0, le=1), Off] = 0.7
     survivor_order: SurvivorOrder = DEFAULT_ORDER
     max_single_task_edges: int = Field(default=1_000_000, ge=0)
     max_rounds: int = Field(default=50, ge=1)

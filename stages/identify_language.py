@@ -11,13 +11,13 @@ The model is called through its C++ object because the Python wrapper of fasttex
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import fasttext
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline.config import Config
+from pipeline.config import Config, Off
 from pipeline.models import locate
 from pipeline.schema import LANGUAGE
 from pipeline.stage import Stage, with_columns
@@ -37,12 +37,12 @@ class LanguageConfig(Config):
     Args:
         model: a registered model, or the path or URL of a fastText classifier whose labels are language codes.
         sha256: of the model file; needed unless it is registered.
-        max_chars: how much of a text is looked at, in characters; all of it if null.
+        max_chars: how much of a text is looked at, in characters; all of it if false.
     """
 
     model: str = Field(default="lid.176.ftz", min_length=1)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
-    max_chars: int | None = Field(default=1000, ge=1)
+    max_chars: Annotated[int | None, Field(ge=1), Off] = 1000
 
 
 @functools.lru_cache(maxsize=4)

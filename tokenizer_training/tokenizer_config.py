@@ -11,12 +11,12 @@ vowel sign of Hindi or Khmer, and every Arabic diacritic, ends a word.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from tokenizers import Regex, decoders, pre_tokenizers
 
-from pipeline.config import Config
+from pipeline.config import Config, Off
 
 Kind = Literal["bpe", "unigram"]
 Pattern = Literal["gpt2", "gpt4", "multilingual"]
@@ -37,7 +37,7 @@ class TokenizerConfig(Config):
             more of the vocabulary than of the corpus.
         seed: of the choice of sample documents.
         pattern: how text is cut into words.
-        digits_per_token: digits that one word may hold at most; None leaves numbers whole.
+        digits_per_token: digits that one word may hold at most; false leaves numbers whole.
         min_frequency: BPE joins no pair that is rarer than this in the sample.
         max_piece_bytes: length of the longest Unigram piece.
         eos_token: ends every document in the shards.
@@ -52,7 +52,7 @@ class TokenizerConfig(Config):
     language_alpha: float = Field(default=0.7, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     pattern: Pattern = "multilingual"
-    digits_per_token: int | None = Field(default=3, ge=1, le=20)
+    digits_per_token: Annotated[int | None, Field(ge=1, le=20), Off] = 3
     min_frequency: int = Field(default=2, ge=1)
     max_piece_bytes: int = Field(default=24, ge=2, le=128)
     eos_token: str = Field(default="<|endoftext|>", min_length=1)

@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 
-from pipeline.errors import ChaffinchError
+from pipeline.errors import ChaffinchError, ConfigError
 from trainer.command import summary, train_and_evaluate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 after one line on stderr that says what is wrong."""
+    """Returns the exit status: 0; after one line on stderr 2 for an error of the user's, 1 for any other."""
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Train on shards, score held-out text.")
     parser.add_argument("config", help="TOML file with shards, output and table [train]")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result, evaluation = train_and_evaluate(options.config)
     except ChaffinchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        print(f"chaffinch: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
     if options.json:
         print(json.dumps({"training": result.model_dump(), "evaluation": evaluation.model_dump()}, indent=2))
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Config
+from pipeline.config import Config, Off
 
 
 class ModelConfig(Config):
@@ -56,7 +56,7 @@ class OptimizerConfig(Config):
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.95, ge=0, lt=1)
     epsilon: float = Field(default=1e-8, gt=0, le=1e-2)
-    max_grad_norm: float | None = Field(default=1.0, gt=0)  # None: no clipping
+    max_grad_norm: Annotated[float | None, Field(gt=0), Off] = 1.0  # false: no clipping
 
 
 class EvaluationConfig(Config):
