@@ -15,6 +15,7 @@ from jobs.inputs import inputs_fingerprint
 from jobs.report import write_report
 from jobs.run_context import RunContext, Step, absolute
 from jobs.run_record import write_run_record
+from jobs.run_summary import show_summary
 from jobs.steps_ledger import ledger_step
 from pipeline import storage
 from pipeline.errors import ConfigError
@@ -83,16 +84,19 @@ def run_line(config: RunConfig, *, base_dir: str, until: str | None = None, dry_
             f"output = {config.run.output!r} [run]: {error}; expected a folder that can be written; name another"
         ) from None
     write_run_record(context)
+    wanted = steps if until is None else steps[: names.index(until) + 1]
     try:
-        for step in steps:
+        for step in wanted:
             context.perform(step)
-            if step.name == until:
-                break
     finally:
         context.stop_spark()
+    for step in steps[len(wanted) :]:
+        if not context.is_finished(step):
+            context.withdraw(step)  # made from what has just been replaced
     write_run_record(context)  # again: the workers' hashes of the inputs are known now
-    with stage_progress("report") as progress:
-        progress.update(note=write_report(context.output))
+    with stage_progress("report"):
+        report_path = write_report(context.output)
+    show_summary(context, report_path)
     return context
 
 

@@ -13,7 +13,16 @@ from jobs.config import RunConfig
 from jobs.spark import start_spark
 from pipeline import storage
 from pipeline.input_unit import InputUnit
-from pipeline.manifest import FileEntry, Identity, Manifest, commit, fingerprint_of, finished, read_manifest
+from pipeline.manifest import (
+    MANIFEST_NAME,
+    FileEntry,
+    Identity,
+    Manifest,
+    commit,
+    fingerprint_of,
+    finished,
+    read_manifest,
+)
 from pipeline.progress import StageProgress, say, stage_progress
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ class Step:
         identities: ``Stage.identity()`` of the stages inside: what its fingerprint is made of.
         upstream: names of the steps whose output it reads.
         run: does the work and commits each folder through ``RunContext.commit``.
+        products: files outside the folders that it writes for people; they go when the step is no longer finished.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Step:
     identities: tuple[Identity, ...]
     upstream: tuple[str, ...]
     run: Callable[[RunContext, StageProgress], None]
+    products: tuple[str, ...] = ()
 
 
 @dataclass
@@ -87,18 +98,15 @@ class RunContext:
         if self.is_finished(step):
             say(f"{step.name:<18}  skipped: finished before, nothing it depends on has changed")
             return False
-        for name in step.folders:
-            self._uncommit(name)
+        self.withdraw(step)
         with stage_progress(step.name) as progress:
             step.run(self, progress)
         return True
 
-    def _uncommit(self, name: str) -> None:
-        """Take a stale manifest away first: from here on the folder is not finished."""
-        location = storage.join(self.folder(name), "_manifest.json")
-        if storage.exists(location):
-            filesystem, path = storage.resolve(location)
-            filesystem.delete_file(path)
+    def withdraw(self, step: Step) -> None:
+        """Take away a step's manifests and products: it is not finished from here on, and nobody reads stale results."""
+        for name in (*(f"{folder}/{MANIFEST_NAME}" for folder in step.folders), *step.products):
+            storage.remove_file(self.folder(name))
 
     def commit(
         self,

@@ -47,6 +47,7 @@ def ledger_step(config: RunConfig) -> Step:
         identities=(identity("ledger", "1", config.filters),),
         upstream=("extract", "sample_mixture", "redact_pii", "tokenize", "shards"),
         run=run,
+        products=("ledger.json",),
     )
 
 

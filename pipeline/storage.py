@@ -103,6 +103,13 @@ def remove_folder(location: str) -> None:
         filesystem.delete_dir(path)
 
 
+def remove_file(location: str) -> None:
+    """Delete a file; nothing happens if there is none."""
+    filesystem, path = resolve(location)
+    if filesystem.get_file_info(path).type == pafs.FileType.File:
+        filesystem.delete_file(path)
+
+
 def move(source: str, target: str) -> None:
     """Rename a file, replacing ``target``."""
     filesystem, path = resolve(source)
