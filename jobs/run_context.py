@@ -104,7 +104,7 @@ class RunContext:
         return True
 
     def withdraw(self, step: Step) -> None:
-        """Take away a step's manifests and products: it is not finished from here on, and nobody reads stale results."""
+        """Take away a step's manifests and products: from here on it is not finished, and nothing stale is read."""
         for name in (*(f"{folder}/{MANIFEST_NAME}" for folder in step.folders), *step.products):
             storage.remove_file(self.folder(name))
 
