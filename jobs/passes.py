@@ -19,7 +19,6 @@ from pipeline import storage
 from pipeline.corpus import read_corpus_file
 from pipeline.input_unit import InputUnit
 from pipeline.part_writer import read_part
-from pipeline.runner import ProcessFunction, UnitReport
 from pipeline.schema import (
     CORPUS,
     ENDED,
@@ -30,6 +29,7 @@ from pipeline.schema import (
     RECORD_IDENTITY,
 )
 from pipeline.stage import Stage, fuse, with_columns
+from pipeline.unit_of_work import ProcessFunction, UnitReport
 from stages import tokenize_documents
 from stages.tokenize_documents import TokenizeConfig
 

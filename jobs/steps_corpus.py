@@ -13,9 +13,10 @@ from pipeline import storage
 from pipeline.corpus import CORPUS_FILE, unit_of
 from pipeline.errors import LedgerError
 from pipeline.progress import StageProgress
-from pipeline.runner import Output, Unit, part_of, run_units, write_frame
+from pipeline.runner import part_of, run_units, write_frame
 from pipeline.schema import CLUSTER, DECISION
 from pipeline.stage import identity
+from pipeline.unit_of_work import Output, Unit
 from stages import dedup_exact, dedup_near, redact_pii, sample_mixture
 
 _CLUSTER_PARTS = 16

@@ -16,9 +16,10 @@ from jobs.run_context import RunContext, Step
 from pipeline.errors import LedgerError
 from pipeline.input_unit import InputUnit
 from pipeline.progress import StageProgress
-from pipeline.runner import Output, Unit, UnitResult, run_units
+from pipeline.runner import run_units
 from pipeline.schema import DOCUMENT, ENDED, PAGE_RECORD_TYPES, QUARANTINE
 from pipeline.stage import Stage, identity
+from pipeline.unit_of_work import Output, Unit, UnitResult
 from stages import (
     decide,
     extract_text,

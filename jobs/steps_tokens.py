@@ -11,11 +11,12 @@ from pipeline import storage
 from pipeline.corpus import unit_of
 from pipeline.manifest import FileEntry, file_entry
 from pipeline.progress import StageProgress
-from pipeline.runner import Output, Unit, run_tasks, run_units
+from pipeline.runner import run_tasks, run_units
 from pipeline.schema import TOKENS
 from pipeline.shard_manifest import MANIFEST_NAME
 from pipeline.stage import identity
 from pipeline.token_shard import dtype_for_vocab
+from pipeline.unit_of_work import Output, Unit
 from stages import tokenize_documents, train_tokenizer, write_token_shards
 from stages.tokenize_documents import TokenizeConfig
 from stages.write_token_shards import assemble_manifest, build_shard, plan_shards

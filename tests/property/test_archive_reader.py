@@ -111,7 +111,7 @@ def read(data: bytes, config: ReadConfig) -> tuple[list[dict], Counter[str]]:
     return rows, counts
 
 
-def check(rows: list[dict], counts: Counter[str], data: bytes) -> None:
+def assert_adds_up(rows: list[dict], counts: Counter[str], data: bytes) -> None:
     assert len(rows) == sum(counts[name] for name in (*PAGE_TYPES, "unreadable"))
     assert sum(row["error_class"] is not None for row in rows) == counts["unreadable"]
     assert len({row["doc_id"] for row in rows}) == len(rows)
@@ -125,7 +125,7 @@ def check(rows: list[dict], counts: Counter[str], data: bytes) -> None:
 def test_a_mutated_archive_is_read_without_an_error_and_adds_up(data: bytes, limit: int, verify: bool) -> None:
     config = ReadConfig(max_payload_bytes=limit, verify_digests=verify)
     rows, counts = read(data, config)
-    check(rows, counts, data)
+    assert_adds_up(rows, counts, data)
     assert (rows, counts) == read(data, config)
     assert not data.strip(b"\r\n") or sum(counts.values()) > 0
 
@@ -155,4 +155,4 @@ def test_intact_members_around_a_damaged_one_come_out(members: list[bytes], data
 def test_any_bytes_at_all(data: bytes) -> None:
     for content in (data, gzip.compress(data), b"WARC/1.0\r\n" + data, b"filedesc://" + data):
         rows, counts = read(content, ReadConfig())
-        check(rows, counts, content)
+        assert_adds_up(rows, counts, content)

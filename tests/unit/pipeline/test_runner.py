@@ -9,7 +9,8 @@ from pipeline import storage
 from pipeline.errors import ShardError
 from pipeline.manifest import commit, fingerprint_of, finished, read_manifest
 from pipeline.progress import StageProgress
-from pipeline.runner import Output, Unit, part_of, read_frame, run_tasks, run_units, write_frame
+from pipeline.runner import part_of, read_frame, run_tasks, run_units, write_frame
+from pipeline.unit_of_work import Output, Unit
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 UNITS = [Unit(name=f"u{index}", weight=index, spec=index) for index in range(5)]
