@@ -1,6 +1,6 @@
 """WARC to text: pages and megabytes per second and core, against the same libraries called in a bare loop.
 
-    python benchmarks/ingest.py FILE.warc.gz [--repeats 3]
+    python benchmarks/ingest.py [FILE.warc.gz] [--repeats 3]
 
 Ours is ``stages/read_warc.py`` and ``stages/extract_text.py`` as pass 1 runs them, without Spark and without writing.
 The peer is the least that can be done: fastwarc's iterator over the responses with status 200, the payload parsed in
@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import pyarrow.compute as pc
 from fastwarc.warc import ArchiveIterator, WarcRecordType
@@ -55,15 +59,31 @@ def read_and_extract(unit: InputUnit) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", help="an archive")
-    parser.add_argument("--repeats", type=int, default=3, help="the fastest run counts")
+    parser.add_argument("file", nargs="?", help="an archive; one of the demo's, of Python's documentation, if left out")
+    parser.add_argument("--repeats", type=int, default=3, help="the median run counts")
     arguments = parser.parse_args()
-    (unit,) = list_units([InputConfig(name="benchmark", paths=(arguments.file,), format="warc")], os.getcwd())
+    if arguments.file is None:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(str(demo_archive(Path(folder))), arguments.repeats)
+    else:
+        measure(arguments.file, arguments.repeats)
+
+
+def demo_archive(folder: Path) -> Path:
+    """One archive of the demo's input, made afresh in ``folder``."""
+    script = Path(__file__).resolve().parents[1] / "examples" / "make_demo_input.py"
+    subprocess.run([sys.executable, str(script), str(folder)], check=True)
+    return folder / "python-docs-00000.warc.gz"
+
+
+def measure(file: str, repeats: int) -> None:
+    """Time both on ``file`` and print the figures."""
+    (unit,) = list_units([InputConfig(name="benchmark", paths=(file,), format="warc")], os.getcwd())
     megabytes = unit.size_bytes / 1e6
-    num_texts, peer_texts = read_and_extract(unit), bare_loop(arguments.file)
-    ours = cpu_seconds(lambda: read_and_extract(unit), arguments.repeats)
-    peer = cpu_seconds(lambda: bare_loop(arguments.file), arguments.repeats)
-    reading = cpu_seconds(lambda: read_alone(unit), arguments.repeats)
+    num_texts, peer_texts = read_and_extract(unit), bare_loop(file)
+    ours = cpu_seconds(lambda: read_and_extract(unit), repeats)
+    peer = cpu_seconds(lambda: bare_loop(file), repeats)
+    reading = cpu_seconds(lambda: read_alone(unit), repeats)
     figures = {
         "records": sum(read_alone(unit).values()),
         "texts": num_texts,

@@ -97,9 +97,21 @@ def _run_group(
     num_partitions: int | None,
 ) -> list[UnitResult]:
     heaviest_first = sorted(group, key=lambda unit: (-unit.weight, unit.name))
+    documents_before = progress.num_documents
+    seen_units, seen_documents = spark.sparkContext.accumulator(0), spark.sparkContext.accumulator(0)
+
+    def work(unit: Unit) -> dict[str, Any]:
+        result = process_unit(unit, process, outputs)
+        seen_units.add(1)
+        seen_documents.add(result.counts.get("documents", 0))
+        return result.to_json()
+
+    def show() -> None:
+        progress.update(done=num_done_before + seen_units.value, documents=documents_before + seen_documents.value)
+
     rdd = spark.sparkContext.parallelize(heaviest_first, num_partitions or len(group))
-    with _polling(spark, progress, num_done_before):
-        rows = _results(rdd.map(_telling_errors(lambda unit: process_unit(unit, process, outputs).to_json())).collect())
+    with _polling(show):
+        rows = _results(rdd.map(_telling_errors(work)).collect())
     by_name = {row["unit"]: UnitResult.from_json(row) for row in rows}
     return [by_name[unit.name] for unit in group]
 
@@ -130,16 +142,17 @@ def _results(outcomes: Sequence[tuple[Any, ChaffinchError | None]]) -> list[Any]
 
 
 @contextmanager
-def _polling(spark: SparkSession, progress: StageProgress, num_done_before: int) -> Iterator[None]:
-    """Move the progress bar while a job runs; Spark's status is display only and never counted on."""
-    tracker = spark.sparkContext.statusTracker()
+def _polling(show: Callable[[], None]) -> Iterator[None]:
+    """Call ``show`` now and then while a job runs.
+
+    What it shows comes from accumulators, which count a repeated task twice: they move the bar and nothing else. All
+    figures that are kept come from what was written.
+    """
     stop = threading.Event()
 
     def poll() -> None:
         while not stop.wait(_POLL_SECONDS):
-            infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-            completed = sum(info.numCompletedTasks for info in infos if info is not None)
-            progress.update(done=num_done_before + completed)
+            show()
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -244,6 +257,13 @@ def run_tasks(
     if not tasks:
         return []
     progress.total = len(tasks)
-    with _polling(spark, progress, 0):
-        outcomes = spark.sparkContext.parallelize(tasks, len(tasks)).map(_telling_errors(function)).collect()
-    return _results(outcomes)
+    seen = spark.sparkContext.accumulator(0)
+    call = _telling_errors(function)
+
+    def work(task: Any) -> Any:
+        outcome = call(task)
+        seen.add(1)
+        return outcome
+
+    with _polling(lambda: progress.update(done=seen.value)):
+        return _results(spark.sparkContext.parallelize(tasks, len(tasks)).map(work).collect())

@@ -49,9 +49,9 @@ sample_bytes = 400_000
 tokens_per_shard = 150_000
 
 [train]
-num_steps = 30
+num_steps = 90
 tokens_per_step = 2048
-checkpoint_every_steps = 5
+checkpoint_every_steps = 10
 [train.model]
 num_layers = 2
 hidden_size = 64

@@ -24,7 +24,7 @@ SYMBOLS = TERMINAL | set(
 )  # fmt: skip
 SYMBOLS |= {chr(code) for start, end in ((0, 9), (11, 13), (13, 32), (127, 160)) for code in range(start, end)}
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
-POLICY = ["terms of use", "privacy policy", "coo\u212aie policy", "uses cookies", "use of cookies", "use cookies"]
+POLICY = ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"]
 
 
 def words_of(text: str) -> list[str]:

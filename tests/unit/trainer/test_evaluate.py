@@ -195,7 +195,7 @@ def test_command_line_says_what_is_wrong(shards, tmp_path, capsys, extra, messag
     path = _write_toml(tmp_path / "train.toml", shards, tmp_path / "out", extra)
     assert main([path]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and message in captured.err and captured.err.startswith("error: ")
+    assert captured.out == "" and message in captured.err and captured.err.startswith("chaffinch: ")
 
 
 def test_the_trainer_needs_no_spark():
