@@ -50,7 +50,7 @@ def dedup_near_step(config: RunConfig) -> Step:
         clusters = exact
         if settings is not None:
             documents = between.alive(context.frame("_work/verdicts", VERDICT))
-            stage = dedup_near.make_stage(settings, scratch=scratch)
+            stage = dedup_near.make_stage(settings, scratch=storage.for_spark(scratch))
             clusters = exact.unionByName(stage.apply(between.without_duplicates(documents, exact)))
         manifest = context.commit(
             "dedup_near", "clusters", _write_clusters(context, "clusters", clusters), schema=CLUSTER

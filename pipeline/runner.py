@@ -169,7 +169,7 @@ def read_frame(spark: SparkSession, folder: str, files: Iterable[FileEntry], sch
     frame_schema = from_arrow_schema(schema)
     if not names:
         return spark.createDataFrame([], frame_schema)
-    frame = spark.read.schema(frame_schema).parquet(*[storage.join(folder, name) for name in names])
+    frame = spark.read.schema(frame_schema).parquet(*[storage.for_spark(storage.join(folder, name)) for name in names])
     return frame.select(*schema.names)
 
 

@@ -49,6 +49,11 @@ def open_input(location: str) -> IO[bytes]:
     return filesystem.open_input_file(path)
 
 
+def for_spark(location: str) -> str:
+    """The location as Spark's own readers and writers know it: Hadoop's S3 client answers to ``s3a://``."""
+    return f"s3a://{location.removeprefix('s3://')}" if location.startswith("s3://") else location
+
+
 def read_bytes(location: str) -> bytes:
     with open_input(location) as stream:
         return stream.read()

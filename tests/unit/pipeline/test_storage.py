@@ -61,3 +61,9 @@ def test_sha256_of_a_file_larger_than_a_chunk(tmp_path):
     data = bytes(range(256)) * 9000
     (tmp_path / "data").write_bytes(data)
     assert storage.sha256_of(str(tmp_path / "data")) == hashlib.sha256(data).hexdigest()
+
+
+def test_spark_knows_s3_by_another_scheme():
+    assert storage.for_spark("s3://bucket/s3://odd") == "s3a://bucket/s3://odd"
+    assert storage.for_spark("/runs/demo") == "/runs/demo"
+    assert storage.for_spark("hdfs://host/runs") == "hdfs://host/runs"
