@@ -39,6 +39,7 @@ class Step:
         identities: ``Stage.identity()`` of the stages inside: what its fingerprint is made of.
         upstream: names of the steps whose output it reads.
         run: does the work and commits each folder through ``RunContext.commit``.
+        needs_spark: whether a session is started before it; training does without.
         products: files outside the folders that it writes for people; they go when the step is no longer finished.
     """
 
@@ -47,6 +48,7 @@ class Step:
     identities: tuple[Identity, ...]
     upstream: tuple[str, ...]
     run: Callable[[RunContext, StageProgress], None]
+    needs_spark: bool = True
     products: tuple[str, ...] = ()
 
 
@@ -68,10 +70,16 @@ class RunContext:
 
     @property
     def spark(self) -> SparkSession:
+        """The session; ``perform`` has started it."""
+        if self._spark is None:
+            raise RuntimeError("this step uses Spark but was declared with needs_spark=False")
+        return self._spark
+
+    def start_spark(self) -> None:
+        """Start the session if there is none."""
         if self._spark is None:
             with stage_progress("start Spark"):
                 self._spark = start_spark(self.config.spark, preload_models=self.preload_models)
-        return self._spark
 
     def stop_spark(self) -> None:
         """Give the memory back, before training; a later step starts a fresh session."""
@@ -99,6 +107,8 @@ class RunContext:
             say(f"{step.name:<18}  skipped: finished before, nothing it depends on has changed")
             return False
         self.withdraw(step)
+        if step.needs_spark:
+            self.start_spark()
         with stage_progress(step.name) as progress:
             step.run(self, progress)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -13,6 +14,9 @@ from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+_LOG_CONFIG = Path(__file__).parent / "templates" / "log4j2.properties"
 
 
 class SparkConfig(Config):
@@ -66,6 +70,7 @@ def start_spark(config: SparkConfig, *, preload_models: tuple[str, ...] = ()) ->
 def _properties(config: SparkConfig, preload_models: tuple[str, ...]) -> dict[str, str]:
     properties = {
         "spark.driver.memory": config.driver_memory,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG_CONFIG.as_uri()}",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",

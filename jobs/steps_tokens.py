@@ -187,4 +187,5 @@ def train_step(config: RunConfig) -> Step:
         identities=(identity("train", TRAIN_VERSION, settings),),
         upstream=("shards",),
         run=run,
+        needs_spark=False,
     )

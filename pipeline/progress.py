@@ -40,7 +40,7 @@ class StageProgress:
         self.num_documents = self.num_documents if documents is None else documents
         self.note = self.note if note is None else note
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.done, rate=self._rate())  # type: ignore[arg-type]
+            self._bar.update(self._task, total=self.total, completed=self.done, rate=self._rate())  # type: ignore[arg-type]
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self.started_seconds, 1e-9)
