@@ -34,7 +34,6 @@ _WARC_LINE = rb"WARC/\d\.\d[ \t\r]*\n"
 NEXT_WARC = re.compile(_WARC_LINE)
 NEXT_ARC = re.compile(rb"\n(?=" + _ARC_LINE + rb")")
 NEXT_ANY = re.compile(_WARC_LINE + rb"|\n(?=" + _ARC_LINE + rb")")
-MAX_WARC_LINE_BYTES = 24
 
 
 def starts_record(data: bytes) -> bool:

@@ -26,8 +26,7 @@ import numpy as np
 
 _TABLE_SIZE = 0x20000  # planes 0 and 1; plane 2 and 3 hold Han only, the rest tags and private use
 _HAN_PLANES_END = 0x40000
-_BOUNDARY = 0
-_IGNORED = 1
+_IGNORED = 1  # 0 is a boundary between words; everything above is part of one
 _OWN_WORD = 1 << 31  # flag: the character is a word by itself
 
 _UNSPACED_RANGES = (
