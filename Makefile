@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 FUZZ_RECORDS ?= 1000000
 FUZZ_SECONDS ?= 3600
 
@@ -25,11 +26,11 @@ demo: .venv/.installed java ## WARC to trained model and report, on an embedded 
 
 test: .venv/.installed java ## everything but the tests marked slow
 	$(BIN)/chaffinch models fetch
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 test-all: .venv/.installed java ## the slow ones too
 	$(BIN)/chaffinch models fetch
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: .venv/.installed ## style, types, floors
 	$(BIN)/ruff check .

@@ -13,9 +13,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+settings.register_profile("ci", derandomize=True)  # a rare example is to be found here, not to stop a landing
+if os.environ.get("CI"):
+    settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay whole, and whole runs together, when processes share the tests: each has its own fixtures."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group("runs" if folder in ("integration", "golden") else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,10 @@ AFFIXES = set("!\"#&'()*,:;<>?[]_`{}¡«´·»¿،؛؟٪۔।–—‘’‚“�
 PREFIXES_ONLY = set("$%=£¥§฿﷼") | {chr(code) for code in range(0x20A0, 0x20C0)}
 QUOTES = set("'\"`,«´»‘’‚“”„⟦⟧（）\u2329\u232a" + CORNERS)
 UNSPACED = re.compile("[" + "".join(chr(c) for c in UNSPACED_SCRIPTS if chr(c).isalpha() or c == 0x3007) + "]")
-EXTEND = "".join(chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Mn", "Mc", "Me", "Cf"))
+SKIN_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))  # symbols by category, but Extend to UAX 29
+EXTEND = SKIN_TONES + "".join(
+    chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Mn", "Mc", "Me", "Cf")
+)
 FRAGMENTS = [
     "don't", "Cannot", "it’s", "U.S.", "e.g.", "J.", "foo.bar", "foo.Bar", "NASA.", "10km", "5%", "$5.00", "10€", "10+",
     "well-known", "a--b", "a---b", "and/or", "a/b", "x=1", "12:30", "1-2", "2^-3", "http://a.bc/d?e#f", "me@x.org:80/p",
