@@ -33,13 +33,24 @@ from pipeline.config import Config
 FILTERS = (LANGUAGE, GOPHER_REPETITION, GOPHER_QUALITY, C4, FINEWEB, REFINEDWEB, CLEAN_LINES)
 """All filters on documents, in the order of the FineWeb recipe; then what other recipes add."""
 
+REJECTED_ONLY = "keep_rejected"
+"""Ends the documents that no filter finds a fault with, for the reason ``ACCEPTED``, where they are not wanted."""
+
+ACCEPTED = "accepted_by_filters"
+
 SCORED_FILTERS = (BAD_WORDS, CCNET, QUALITY, TOXICITY, DSIR)
 """Filters on what models said of a text; they come after the others, so that ranks are among what those left."""
 
 
 class FiltersConfig(Config):
-    """Table ``[filters]``: one sub-table for each filter that runs."""
+    """Table ``[filters]``: one sub-table for each filter that runs.
 
+    Args:
+        keep_rejected: keep what the filters reject and drop what they accept. What was thrown away is then a corpus
+            like any other, and a paired training says whether the filters were right.
+    """
+
+    keep_rejected: bool = False
     language: LanguageConfig | None = None
     gopher_repetition: GopherRepetitionConfig | None = None
     gopher_quality: GopherQualityConfig | None = None
@@ -68,6 +79,8 @@ def enabled_scored_filters(config: FiltersConfig) -> list[tuple[ScoredFilter, An
 
 def enabled_names(config: FiltersConfig) -> list[str]:
     """Names of all filters that run, in their order: what ``stage`` may be in ``decisions/``."""
+    if config.keep_rejected:
+        return [REJECTED_ONLY]
     by_rules = [filter_.name for filter_, _ in enabled_filters(config)]
     return by_rules + [filter_.name for filter_, _ in enabled_scored_filters(config)]
 
@@ -117,6 +130,19 @@ def judge(
         found = scored_filter.judge(signals, scored_config, cutoffs.get(scored_filter.name))
         verdict = _first(verdict, found)
     return verdict
+
+
+def exchange(verdict: Outcome) -> Outcome:
+    """Keep what ``verdict`` ends and end what it keeps (``keep_rejected``)."""
+    is_accepted = pc.is_null(verdict.reason)
+    nothing = pa.nulls(len(verdict.reason), pa.string())
+    no_number = pa.nulls(len(verdict.reason), pa.float64())
+    return Outcome(
+        stage=pc.if_else(is_accepted, REJECTED_ONLY, nothing),
+        reason=pc.if_else(is_accepted, ACCEPTED, nothing),
+        value=no_number,
+        threshold=no_number,
+    )
 
 
 def _first(earlier: Outcome, later: Outcome) -> Outcome:

@@ -8,7 +8,9 @@ from jobs.config import RunConfig, Seed
 from jobs.passes import tokenize_unit
 from jobs.run_context import RunContext, Step
 from pipeline import storage
+from pipeline.config import Config
 from pipeline.corpus import unit_of
+from pipeline.errors import ConfigError
 from pipeline.manifest import FileEntry, file_entry
 from pipeline.progress import StageProgress
 from pipeline.runner import run_tasks, run_units
@@ -33,6 +35,9 @@ _TOTAL = "tokens of "
 def train_tokenizer_step(config: RunConfig) -> Step:
     """Train every candidate on a sample of the corpus, in Spark tasks: the text does not come to the driver."""
     settings = config.tokenizer
+    identities = [identity("train_tokenizer", train_tokenizer.VERSION, settings)]
+    if settings.path is not None:
+        identities.append(identity("ready_tokenizer", "1", ReadyTokenizer(sha256=_sha256_of_ready(settings.path))))
 
     def run(context: RunContext, progress: StageProgress) -> None:
         folder = context.folder("tokenizer")
@@ -42,21 +47,45 @@ def train_tokenizer_step(config: RunConfig) -> Step:
         def train_one(kind: Kind) -> dict[str, Any]:
             return train_tokenizer.train(corpus, kind, settings, storage.join(folder, f"{kind}.json"))
 
-        reports = run_tasks(context.spark, list(settings.candidates), train_one, progress)
-        chosen = storage.read_bytes(storage.join(folder, f"{settings.use}.json"))
-        storage.write_bytes(storage.join(folder, "tokenizer.json"), chosen)
-        storage.write_json(storage.join(folder, "report.json"), {"use": settings.use, "candidates": reports})
-        names = [*(f"{kind}.json" for kind in settings.candidates), "tokenizer.json", "report.json"]
+        def take(path: str) -> dict[str, Any]:
+            return train_tokenizer.take_ready(corpus, path, settings, storage.join(folder, "tokenizer.json"))
+
+        names = ["tokenizer.json", "report.json"]
+        if settings.path is None:
+            reports = run_tasks(context.spark, list(settings.candidates), train_one, progress)
+            chosen = storage.read_bytes(storage.join(folder, f"{settings.use}.json"))
+            storage.write_bytes(storage.join(folder, "tokenizer.json"), chosen)
+            names += [f"{kind}.json" for kind in settings.candidates]
+        else:
+            reports = run_tasks(context.spark, [settings.path], take, progress)
+        used = settings.use if settings.path is None else reports[0]["kind"]
+        storage.write_json(storage.join(folder, "report.json"), {"use": used, "candidates": reports})
         context.commit("train_tokenizer", "tokenizer", [file_entry(folder, name) for name in names])
         progress.update(note=", ".join(f"{r['kind']} of {r['vocab_size']:,} pieces" for r in reports))
 
     return Step(
         name="train_tokenizer",
         folders=("tokenizer",),
-        identities=(identity("train_tokenizer", train_tokenizer.VERSION, settings),),
+        identities=tuple(identities),
         upstream=("redact_pii",),
         run=run,
     )
+
+
+class ReadyTokenizer(Config):
+    """A tokenizer that was not trained here, as a fingerprint sees it."""
+
+    sha256: str
+
+
+def _sha256_of_ready(path: str) -> str:
+    try:
+        return storage.sha256_of(path)
+    except OSError as error:
+        raise ConfigError(
+            f"[tokenizer] path = {path!r}: {error}; expected a tokenizer.json of Hugging Face tokenizers; correct the "
+            f"path, or remove it to train one"
+        ) from None
 
 
 def _tokenize_config(context: RunContext, config: RunConfig) -> TokenizeConfig:

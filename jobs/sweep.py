@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jobs.sweep_variants import build_variants
 from pipeline import storage
 from pipeline.config import load_toml
 from pipeline.errors import ConfigError
@@ -30,12 +31,13 @@ def plan_sweep(config: SweepConfig, *, again: bool = False) -> SweepPlan:
     A plan is made once: with a budget in hours it depends on how fast the device was when it was measured.
 
     Args:
-        config: the sweep.
+        config: the sweep; variants that are changes of its base are made first.
         again: make a new plan in any case; runs that it shares with the old one stay finished.
 
     Raises:
         ConfigError: if the plan that lies there is of another config.
     """
+    config = build_variants(config)
     path = storage.join(config.output, _PLAN)
     identity = fingerprint(config.model_dump(mode="json", exclude={"output", "parallel_runs"}))
     if storage.exists(path) and not again:

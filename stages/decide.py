@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from filters.line_rules import LINE_SIGNALS
 from filters.ranking import Cutoffs
-from filters.registry import FiltersConfig, judge, required_signals
+from filters.registry import FiltersConfig, exchange, judge, required_signals
 from filters.signals import SIGNALS_SCHEMA
 from pipeline.ended import mark_ended
 from pipeline.schema import ENDED, LANGUAGE, RECORD_IDENTITY, score_type
@@ -28,6 +28,8 @@ def make_stage(config: FiltersConfig, cutoffs: Mapping[str, Cutoffs] = {}) -> St
 
     def apply(batch: pa.RecordBatch) -> pa.RecordBatch:
         outcome = judge(batch, config, cutoffs)
+        if config.keep_rejected:
+            outcome = exchange(outcome)
         return mark_ended(
             batch, stage=outcome.stage, reason=outcome.reason, value=outcome.value, threshold=outcome.threshold
         )

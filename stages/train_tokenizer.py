@@ -1,4 +1,5 @@
-"""Train one vocabulary on a sample of the corpus, and measure it. Runs in a Python worker; no Spark inside.
+"""Train one vocabulary on a sample of the corpus, or take a ready one, and measure it. Runs in a Python worker; no
+Spark inside.
 
 Training text is of split ``train``, so that held-out bits per byte are of text that the vocabulary never saw. The
 report measures compression on split ``validation``, or on training text where nothing is held out, and says which.
@@ -6,6 +7,7 @@ report measures compression on split ``validation``, or on training text where n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +51,31 @@ def train(corpus_files: Sequence[str], kind: Kind, config: TokenizerConfig, outp
         )
     tokenizer = _TRAINERS[kind]((sampled.text for sampled in sample), config)
     storage.write_bytes(output_path, tokenizer.to_str(pretty=True).encode("utf-8"))
+    return _report(corpus_files, kind, config, output_path, index, _bytes_by_language(sample))
 
+
+def take_ready(corpus_files: Sequence[str], path: str, config: TokenizerConfig, output_path: str) -> dict[str, Any]:
+    """Copy the ``tokenizer.json`` at ``path`` to ``output_path``; the report as of ``train``, without a sample.
+
+    Raises:
+        ConfigError: if it is missing, no tokenizer, or has no ``config.eos_token``.
+    """
+    Encoder(path, eos_token=config.eos_token)
+    content = storage.read_bytes(path)
+    storage.write_bytes(output_path, content)
+    kind = json.loads(content)["model"]["type"].lower()
+    return _report(corpus_files, kind, config, output_path, index_documents(corpus_files, "train", config.seed), {})
+
+
+def _report(
+    corpus_files: Sequence[str],
+    kind: str,
+    config: TokenizerConfig,
+    output_path: str,
+    index: DocumentIndex,
+    sample_bytes: dict[str, int],
+) -> dict[str, Any]:
+    """What ``train`` returns; ``index`` is of the training text."""
     encoder = Encoder(output_path, eos_token=config.eos_token, parallel=True)
     held_out = index_documents(corpus_files, "validation", config.seed)
     evaluated = "validation" if len(held_out.key) else "train"
@@ -59,7 +85,7 @@ def train(corpus_files: Sequence[str], kind: Kind, config: TokenizerConfig, outp
         "vocab_size": encoder.vocab_size,
         "eos_token_id": encoder.eos_token_id,
         "tokenizer_sha256": encoder.sha256,
-        "sample_bytes": _bytes_by_language(sample),
+        "sample_bytes": sample_bytes,
         "evaluated_split": evaluated,
         "evaluation": evaluate(encoder, texts).model_dump(mode="json"),
     }

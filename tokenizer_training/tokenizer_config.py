@@ -28,6 +28,8 @@ class TokenizerConfig(Config):
     """Training data, vocabulary and pre-tokenizer.
 
     Args:
+        path: a ready ``tokenizer.json`` (path or URL) that makes the shards; nothing is trained then, and what the
+            candidates would be learnt from has no say. Runs that are compared share one.
         candidates: kinds to train and compare.
         use: the kind that makes the shards; one of ``candidates``.
         vocab_size: ids at most, special tokens and the 256 bytes included. Small samples give fewer.
@@ -44,6 +46,7 @@ class TokenizerConfig(Config):
         special_tokens: further tokens that text can never produce, such as those of a chat format.
     """
 
+    path: str | None = Field(default=None, min_length=1)
     candidates: tuple[Kind, ...] = Field(default=("bpe", "unigram"), min_length=1)
     use: Kind = "bpe"
     vocab_size: int = Field(default=32_000, ge=300, le=1_000_000)

@@ -1,4 +1,7 @@
-"""``python -m trainer CONFIG.toml``: train and evaluate where Spark and Java are absent."""
+"""``python -m trainer CONFIG.toml``: train and evaluate where Spark and Java are absent.
+
+Several processes: ``torchrun --nproc-per-node 2 -m trainer CONFIG.toml``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sys
 
 from pipeline.errors import ChaffinchError, ConfigError
 from trainer.command import summary, train_and_evaluate
+from trainer.parallel import started_processes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,10 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     options = parser.parse_args(arguments)
     try:
-        result, evaluation = train_and_evaluate(options.config)
+        with started_processes() as processes:
+            result, evaluation = train_and_evaluate(options.config, processes)
     except ChaffinchError as error:
         print(f"chaffinch: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+    if evaluation is None:
+        return 0  # the first of the processes speaks for all
     if options.json:
         print(json.dumps({"training": result.model_dump(), "evaluation": evaluation.model_dump()}, indent=2))
     else:

@@ -25,6 +25,7 @@ from pipeline.errors import ConfigError, RetryableError, ShardError
 from pipeline.hashing import fingerprint
 from pipeline.token_shard import ShardManifest
 from trainer.config import TrainConfig
+from trainer.parallel import like
 
 _NAME = re.compile(r"step-(\d{8})\.npz")
 _RECORD = "record"
@@ -112,7 +113,7 @@ def load_own_checkpoint(output: str, identity: str) -> Checkpoint | None:
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Copy the weights of ``checkpoint`` into ``model``."""
     for name, parameter in model.named_parameters():
-        parameter.copy_(torch.from_numpy(checkpoint.arrays[f"model.{name}"]))
+        parameter.copy_(like(torch.from_numpy(checkpoint.arrays[f"model.{name}"]), parameter))
 
 
 def _names(folder: str) -> list[str]:

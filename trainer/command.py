@@ -13,19 +13,27 @@ from contextlib import contextmanager
 from pipeline.config import load_toml
 from trainer.config import TrainingFile
 from trainer.evaluate import Evaluation, evaluate
+from trainer.parallel import ALONE, Processes
 from trainer.train import TrainResult, train
 from trainer.training_run import TrainProgress
 
 
-def train_and_evaluate(path: str) -> tuple[TrainResult, Evaluation]:
+def train_and_evaluate(path: str, processes: Processes = ALONE) -> tuple[TrainResult, Evaluation | None]:
     """Run the training that the TOML file ``path`` describes, then score it; goes on from a checkpoint.
+
+    Args:
+        path: of the file.
+        processes: those that share the training; the first of them scores.
 
     Raises:
         ConfigError, ShardError, RetryableError: as ``train`` and ``evaluate``.
     """
     file = load_toml(path, TrainingFile)
     with progress_display(file.train.steps) as show:
-        result = train(file.train, file.shards, file.output, on_progress=show)
+        shown = show if processes.is_first else None
+        result = train(file.train, file.shards, file.output, on_progress=shown)
+    if not processes.is_first:
+        return result, None
     return result, evaluate(file.train, file.shards, file.output)
 
 

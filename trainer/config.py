@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config import Config, Off
+from trainer.data_config import DataConfig
 from trainer.model_config import ModelConfig
 from trainer.spikes import SpikeConfig
 
@@ -58,9 +59,11 @@ class TrainConfig(Config):
     num_steps: int | None = Field(default=None, gt=0)
     num_tokens: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
+    data: DataConfig | None = None  # weights and phases; None: all training tokens, each once an epoch
     spikes: SpikeConfig | None = None
     measure_noise_scale: bool = False  # gradient noise scale, in the metrics; needs two forward passes a step or more
     document_masking: bool = False  # whether attention stops at the borders of documents in a sequence
+    parallel: Literal["ddp", "fsdp"] = "ddp"  # how the processes that torchrun started share the work
     num_threads: int = Field(default=2, gt=0, le=1024)
     checkpoint_every_steps: int = Field(default=100, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

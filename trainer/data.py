@@ -9,16 +9,16 @@ that attention sees a few strangers before an end-of-text token.
 
 Step k takes sequences k x B … (k + 1) x B - 1 of the endless series of epochs. Each epoch, the first one too, is a
 permutation of the sequences keyed by a hash of (seed, epoch): in the shards' own order a long document would fill a
-small batch alone, and the loss jump from one document to the next. The permutation is a Feistel network with cycle
-walking: it is computed at the positions asked for, needs no memory, and does not depend on a library's random stream.
-Nothing needs to be saved for an exact resume but the number of the step. The price is one page of the mapped file
-read per sequence, instead of one stream.
+small batch alone, and the loss jump from one document to the next. The permutation (``permutation.py``) is computed
+at the positions asked for. Nothing needs to be saved for an exact resume but the number of the step, and how many
+processes share a step has no say. The price is one page of the mapped file read per sequence, instead of one stream.
 
-Source of the permutation: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", section 5; mixing by the
-finaliser of SplitMix64 (Steele et al. 2014).
+With weights (``[train.data]``, ``mixed_stream.py``) each language, domain or shard is such a stream of its own.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,11 +26,10 @@ from pipeline import storage
 from pipeline.errors import ShardError
 from pipeline.hashing import hash_key
 from pipeline.token_shard import ShardManifest, ShardReader, load_manifest, verify
+from trainer.permutation import permute
 
 IGNORED_TARGET = -100
 """Target id of a position that no loss counts (PyTorch's default for cross entropy)."""
-
-_ROUNDS = 6
 
 
 def open_shards(folder: str) -> ShardManifest:
@@ -62,57 +61,74 @@ def open_shard(folder: str, name: str, manifest: ShardManifest) -> ShardReader:
     return reader
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Stretches of training shards that make up a stream, one after the other.
+
+    Args:
+        shard: number of the shard among the train shards, shape (num_pieces,).
+        start: first token in it, same shape.
+        length: number of tokens, same shape.
+    """
+
+    shard: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+
+
 class TokenStream:
     """Sequences of the training shards.
 
     Args:
-        folder: the run's ``shards/``.
-        manifest: as ``open_shards`` gives it.
+        readers: of the train shards, in the order of their names.
         context_tokens: length of a sequence.
         seed: of the order of the sequences.
+        eos_token_id: stands before the first token.
+        pieces: what of the shards makes up the stream; None: all.
+        name: of the stream, where there are several; its order depends on it.
     """
 
-    def __init__(self, folder: str, manifest: ShardManifest, *, context_tokens: int, seed: int) -> None:
-        self._folder = folder
-        self._readers = [open_shard(folder, entry.name, manifest) for entry in manifest.of_split("train")]
-        self._ends = np.cumsum([reader.num_tokens for reader in self._readers])
-        self._vocab_size = manifest.vocab_size
-        self._eos_token_id = manifest.eos_token_id
+    def __init__(
+        self,
+        readers: list[ShardReader],
+        *,
+        context_tokens: int,
+        seed: int,
+        eos_token_id: int,
+        pieces: Pieces | None = None,
+        name: str = "",
+    ) -> None:
+        lengths = np.array([reader.num_tokens for reader in readers])
+        self._readers = readers
+        self._pieces = pieces or Pieces(np.arange(len(readers)), np.zeros_like(lengths), lengths)
+        self._ends = np.cumsum(self._pieces.length)
         self._context_tokens = context_tokens
         self._seed = seed
+        self._eos_token_id = eos_token_id
+        self._name = name
         self.num_tokens = int(self._ends[-1])
         self.num_sequences = -(-self.num_tokens // context_tokens)
 
-    def batch(self, step: int, sequences_per_step: int) -> tuple[np.ndarray, np.ndarray]:
-        """The sequences of step ``step``, counted from 0.
+    def windows(self, positions: np.ndarray) -> np.ndarray:
+        """The sequences at ``positions`` of the endless series of epochs, each with the token before it.
 
         Returns:
-            Input ids and target ids, each int64 of shape (sequences_per_step, context_tokens); a target that is to
-            be ignored is ``IGNORED_TARGET``.
-
-        Raises:
-            ShardError: if a token id is outside the manifest's vocabulary.
+            int64, shape (num_positions, context_tokens + 1), filled up with ``IGNORED_TARGET``.
         """
-        indices = self.sequence_indices(step, sequences_per_step)
-        windows = np.stack([self._window(int(index)) for index in indices])
-        if windows.max() >= self._vocab_size:
-            raise ShardError(
-                f"token id {windows.max()} in {self._folder}; its manifest says vocab_size={self._vocab_size}; "
-                f"write the shards again with the manifest's tokenizer"
-            )
-        targets = windows[:, 1:]
-        inputs = np.where(windows[:, :-1] == IGNORED_TARGET, self._eos_token_id, windows[:, :-1])
-        return inputs, targets
+        return np.stack([self._window(int(index)) for index in self.sequence_indices(positions)])
 
-    def sequence_indices(self, step: int, sequences_per_step: int) -> np.ndarray:
-        """Which sequences step ``step`` takes, shape (sequences_per_step,), int64."""
-        positions = np.arange(step * sequences_per_step, (step + 1) * sequences_per_step, dtype=np.int64)
+    def sequence_indices(self, positions: np.ndarray) -> np.ndarray:
+        """Which sequences stand at ``positions``, int64 of the same shape."""
         epochs, within = np.divmod(positions, self.num_sequences)
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
-            key = hash_key(self._seed, "epoch order", "", int(epoch))
+            key = hash_key(self._seed, "epoch order", self._name, int(epoch))
             within[chosen] = permute(within[chosen], self.num_sequences, key)
         return within
+
+    def epochs(self, num_sequences: int) -> dict[str, float]:
+        """How often the stream has been gone through after ``num_sequences`` sequences; by name where it has one."""
+        return {self._name: num_sequences / self.num_sequences} if self._name else {}
 
     def _window(self, index: int) -> np.ndarray:
         """Tokens index x C - 1 … (index + 1) x C - 1 of the stream, shape (C + 1,), int64."""
@@ -126,47 +142,13 @@ class TokenStream:
         return window
 
     def _tokens(self, start: int, end: int) -> np.ndarray:
-        """Tokens start … end - 1 of the stream, which may run over several shards."""
-        pieces = []
-        shard = int(np.searchsorted(self._ends, start, side="right"))
+        """Tokens start … end - 1 of the stream, which may run over several pieces."""
+        found = []
+        piece = int(np.searchsorted(self._ends, start, side="right"))
         while start < end:
-            shard_end = int(self._ends[shard])
-            shard_start = shard_end - self._readers[shard].num_tokens
-            stop = min(end, shard_end)
-            pieces.append(self._readers[shard].tokens[start - shard_start : stop - shard_start])
-            start, shard = stop, shard + 1
-        return np.concatenate(pieces)
-
-
-def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
-    """Where a keyed permutation of 0 … ``size`` - 1 sends ``positions``.
-
-    Args:
-        positions: int64, each below ``size``.
-        size: number of elements.
-        key: 64 bits that choose the permutation.
-
-    Returns:
-        Same shape, int64. Different positions go to different places.
-    """
-    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    places = _feistel(positions.astype(np.uint64), half_bits, key)
-    while (outside := places >= size).any():  # the network permutes up to 4 x size places: walk on until inside
-        places[outside] = _feistel(places[outside], half_bits, key)
-    return places.astype(np.int64)
-
-
-def _feistel(places: np.ndarray, half_bits: int, key: int) -> np.ndarray:
-    mask, shift = np.uint64((1 << half_bits) - 1), np.uint64(half_bits)
-    left, right = places >> shift, places & mask
-    for round_number in range(_ROUNDS):
-        round_key = np.uint64((key + round_number * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
-        left, right = right, left ^ (_mix(right + round_key) & mask)
-    return (left << shift) | right
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """Finaliser of SplitMix64; arithmetic modulo 2^64."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+            piece_end = int(self._ends[piece])
+            stop = min(end, piece_end)
+            shift = int(self._pieces.start[piece] + self._pieces.length[piece]) - piece_end
+            found.append(self._readers[int(self._pieces.shard[piece])].tokens[start + shift : stop + shift])
+            start, piece = stop, piece + 1
+        return np.concatenate(found)

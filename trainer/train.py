@@ -17,11 +17,14 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.errors import ConfigError
 from trainer import flops
 from trainer.config import TrainConfig
-from trainer.data import TokenStream, open_shards
+from trainer.data import open_shards
 from trainer.device import compute_threads
+from trainer.mixed_stream import Batches
 from trainer.noise_scale import noise_scale_tokens
+from trainer.parallel import current_processes
 from trainer.training_run import TrainingRun, TrainProgress
 
 
@@ -33,6 +36,7 @@ class TrainResult(BaseModel):
     num_steps: int
     num_tokens: int  # targets learned from, repeats counted
     num_epochs: float
+    epochs_by_group: dict[str, float]  # of the groups of [train.data], batches that were skipped not counted
     first_loss: float  # nats per token at the first step; about ln(vocab_size)
     final_loss: float  # mean over the last tenth of the steps
     vocab_size: int
@@ -66,16 +70,44 @@ def train(
             longer finite.
         RetryableError: if a checkpoint cannot be written.
     """
+    _check_processes(config)
     manifest = open_shards(shards)
-    stream = TokenStream(shards, manifest, context_tokens=config.model.context_tokens, seed=config.seed)
+    batches = Batches(config, shards, manifest)
     with compute_threads(config.num_threads):
         run = TrainingRun(config, manifest, output)
         run.resume(overwrite=overwrite)
-        run.take_steps(stream, on_progress)
-    return _result(run, stream)
+        run.take_steps(batches, on_progress)
+    return _result(run, batches)
 
 
-def _result(run: TrainingRun, stream: TokenStream) -> TrainResult:
+def _check_processes(config: TrainConfig) -> None:
+    """
+    Raises:
+        ConfigError: if the config cannot run in so many processes.
+    """
+    count = current_processes().count
+    if count > config.sequences_per_step:
+        raise ConfigError(
+            f"{count} processes for {config.sequences_per_step} sequences a step; expected at least one sequence each; "
+            f"raise tokens_per_step or start fewer processes"
+        )
+    if config.parallel == "fsdp" and config.sequences_per_step % count:
+        raise ConfigError(
+            f"{config.sequences_per_step} sequences a step in {count} processes with parallel = 'fsdp'; expected equal "
+            f"parts, since a block's parameters come together when all processes reach it; change tokens_per_step"
+        )
+    for name, is_set in (
+        ("measure_noise_scale = true", config.measure_noise_scale),
+        (
+            "parallel = 'fsdp' with optimizer.name = 'muon'",
+            config.parallel == "fsdp" and config.optimizer.name == "muon",
+        ),
+    ):
+        if count > 1 and is_set:
+            raise ConfigError(f"{name} in {count} processes; expected one process; change it, or run without torchrun")
+
+
+def _result(run: TrainingRun, batches: Batches) -> TrainResult:
     losses = run.losses()
     tail = losses[-max(1, len(losses) // 10) :]
     settled = run.metrics()[len(losses) // 2 :]
@@ -83,7 +115,8 @@ def _result(run: TrainingRun, stream: TokenStream) -> TrainResult:
     return TrainResult(
         num_steps=run.step,
         num_tokens=run.num_tokens,
-        num_epochs=run.num_tokens / stream.num_tokens,
+        num_epochs=run.num_tokens / batches.sequences.num_tokens,
+        epochs_by_group=batches.sequences.epochs(run.step * run.config.sequences_per_step),
         first_loss=losses[0],
         final_loss=sum(tail) / len(tail),
         vocab_size=run.vocab_size,

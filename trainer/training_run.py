@@ -1,7 +1,7 @@
 """One training run between two of its steps: model, optimiser, curves; how it takes a step, stops and goes on.
 
-A step of ``tokens_per_step`` runs in pieces of ``forward_tokens`` whose gradients add up, so that the logits of
-one piece are all that has to fit into memory (4 bytes x tokens x vocabulary, three times over).
+Of several processes each holds one of these, takes its part of a step's sequences, and takes the same decisions; the
+first writes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from trainer.checkpoint import (
     save_checkpoint,
 )
 from trainer.config import TrainConfig
-from trainer.data import IGNORED_TARGET, TokenStream
-from trainer.device import choose_device, forward_tokens, mixed_precision
+from trainer.data import IGNORED_TARGET
+from trainer.device import choose_device
+from trainer.gradients import accumulate
+from trainer.mixed_stream import Batches
 from trainer.model import Decoder
-from trainer.noise_scale import noise_estimates
 from trainer.optim import build_optimizers, learning_rate
+from trainer.parallel import current_processes, like, spread, whole
 from trainer.spikes import is_spike
 
 
@@ -65,6 +67,7 @@ class TrainingRun:
         self.eos_token_id = manifest.eos_token_id
         self.identity = run_identity(config, manifest)
         self.device = choose_device(config.device)
+        self.processes = current_processes()
         self.batch_offset = 0  # batches that rewinds have skipped
         self.rate_scale = 1.0  # what lower rates have left of the learning rate
         self.interventions = 0
@@ -74,6 +77,7 @@ class TrainingRun:
     def _begin(self) -> None:
         """The state before the first step."""
         self.model = Decoder(self.config.model, self.vocab_size, seed=self.config.seed).to(self.device)
+        self._losses_of = spread(self.model, self.config.parallel, self.processes)
         self.optimizers = build_optimizers(self.model, self.config.optimizer)
         self.step = 0
         self.num_tokens = 0
@@ -105,12 +109,17 @@ class TrainingRun:
                 _, number, index, key = name.split(".")
                 states[int(number)].setdefault(int(index), {})[key] = torch.from_numpy(array.copy())
         for optimizer, state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            cut = {
+                index: {key: like(value, parameters[index]) for key, value in found.items()}
+                for index, found in state.items()
+            }
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": cut})
         self.step = checkpoint.step
         self.num_tokens = checkpoint.record["num_tokens"]
         self._metrics = self._metrics[: self.step]
 
-    def take_steps(self, stream: TokenStream, on_progress: Callable[[TrainProgress], None] | None) -> None:
+    def take_steps(self, batches: Batches, on_progress: Callable[[TrainProgress], None] | None) -> None:
         """Train to the last step, with a checkpoint every ``checkpoint_every_steps`` and at the end."""
         config, first_step = self.config, self.step
         per_token = flops.flops_per_token(config.model, self.vocab_size)
@@ -119,7 +128,7 @@ class TrainingRun:
         self.model.train()
         while self.step < config.steps:
             step_started = time.monotonic()
-            loss = self._take_step(*stream.batch(self.step + self.batch_offset, config.sequences_per_step))
+            loss = self._take_step(*batches.batch(self.step + self.batch_offset, self.processes.rows()))
             if loss is None:
                 continue  # back at a checkpoint
             now = time.monotonic()
@@ -137,9 +146,10 @@ class TrainingRun:
         """One optimiser step; returns the mean loss of the batch before it in nats per token, None after a rewind."""
         config = self.config
         rate = learning_rate(self.step, config.steps, config.optimizer) * self.rate_scale
-        loss, noise = self._accumulate_gradients(torch.from_numpy(inputs), torch.from_numpy(targets))
+        ids = (torch.from_numpy(inputs), torch.from_numpy(targets))
+        loss, noise = accumulate(self._losses_of, *ids, config, self.eos_token_id, self.processes)
         max_norm = config.optimizer.max_grad_norm or math.inf
-        grad_norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm))
+        grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)))
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             self._write_curves()
             raise ConfigError(
@@ -161,7 +171,7 @@ class TrainingRun:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.num_tokens += int((targets != IGNORED_TARGET).sum())
+        self.num_tokens += int(self.processes.total(int((targets != IGNORED_TARGET).sum()), self.device))
         metrics = {
             "step": self.step,
             "tokens": self.num_tokens,
@@ -200,30 +210,6 @@ class TrainingRun:
             self.rate_scale *= spikes.rate_factor
         self.save()  # so that a run killed here goes on with what has been decided
 
-    def _accumulate_gradients(self, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[float, dict[str, float]]:
-        """Gradients of the batch's mean loss; that loss, and what the first piece's gradient tells of the noise."""
-        num_targets = int((targets != IGNORED_TARGET).sum())
-        rows = forward_tokens(self.config, self.device) // self.config.model.context_tokens
-        total = 0.0
-        small: tuple[float, int] | None = None  # norm of the first piece's mean gradient, and its targets
-        for cpu_inputs, cpu_targets in zip(inputs.split(rows), targets.split(rows), strict=True):
-            piece_inputs, piece_targets = cpu_inputs.to(self.device), cpu_targets.to(self.device)
-            documents = documents_of(piece_inputs, self.eos_token_id) if self.config.document_masking else None
-            with mixed_precision(self.config, self.device):
-                losses = self.model.negative_log_likelihood(piece_inputs, piece_targets, documents)
-            loss = losses.sum() / num_targets
-            (loss + self.model.auxiliary_loss() * len(piece_inputs) / len(inputs)).backward()
-            total += float(loss.detach())
-            piece = int((cpu_targets != IGNORED_TARGET).sum())
-            if self.config.measure_noise_scale and small is None and 0 < piece < num_targets:
-                small = (self._gradient_norm() * num_targets / piece, piece)
-        if small is None:
-            return total, {}
-        return total, noise_estimates(small[0], self._gradient_norm(), small[1], num_targets)
-
-    def _gradient_norm(self) -> float:
-        return float(torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
-
     def save(self) -> None:
         """Write curves and checkpoint; the curves first, so that no checkpoint is ahead of its curve."""
         self._write_curves()
@@ -239,7 +225,9 @@ class TrainingRun:
             "rate_scale": self.rate_scale,
             "interventions": self.interventions,
         }
-        save_checkpoint(checkpoint_folder(self.output), Checkpoint(self.step, arrays, record))
+        if self.processes.is_first:
+            save_checkpoint(checkpoint_folder(self.output), Checkpoint(self.step, arrays, record))
+        self.processes.wait()
 
     def metrics(self) -> list[dict[str, Any]]:
         """What ``metrics.jsonl`` says of each step so far."""
@@ -251,6 +239,8 @@ class TrainingRun:
 
     def _write_curves(self) -> None:
         metrics = [json.dumps(row) for row in self._metrics]
+        if not self.processes.is_first:
+            return
         for name, lines in (("metrics.jsonl", metrics), ("timings.jsonl", self._timings)):
             storage.write_bytes(storage.join(self.output, name), "".join(f"{line}\n" for line in lines).encode())
 
@@ -258,13 +248,5 @@ class TrainingRun:
         return storage.read_bytes(storage.join(self.output, name)).decode().splitlines()
 
 
-def documents_of(inputs: torch.Tensor, eos_token_id: int) -> torch.Tensor:
-    """Number of the document of each input within its sequence: an end-of-text token begins the next one.
-
-    It is the input from which the first token of a document is predicted, so it belongs to that document.
-    """
-    return (inputs == eos_token_id).cumsum(dim=1)
-
-
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
+    return whole(tensor).detach().cpu().numpy()

@@ -86,7 +86,7 @@ def make_plan(config: SweepConfig, speed: Callable[[ModelConfig, int], float] | 
             would be scored on different text.
         ShardError: if a variant's shards are missing or damaged.
     """
-    data = _look_at([open_shards(variant.shards) for variant in config.variant])
+    data = _look_at([open_shards(config.shards_of(variant)) for variant in config.variant])
     _check_held_out({config.validation_of(variant) for variant in config.variant})
     measure = _remembering(speed or (lambda model, vocab_size: tokens_per_second(model, vocab_size, config)))
     ladder = rungs(config.context_tokens)
@@ -187,7 +187,7 @@ def _grid(
                 PlannedRun(
                     name=f"{variant.name}-n{num_params}-d{trained}-s{seed}",
                     variant=variant.name,
-                    shards=variant.shards,
+                    shards=config.shards_of(variant),
                     validation=config.validation_of(variant),
                     num_params=num_params,
                     num_tokens=trained,

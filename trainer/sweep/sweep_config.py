@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,18 +11,30 @@ from trainer.config import EvaluationConfig
 
 
 class SweepVariant(Config):
-    """One choice of data.
+    """One choice of data: finished shards, or a run of the pipeline that differs from ``base`` in a few keys.
 
     Args:
         name: letters, digits, dots, dashes and underscores; names the folders of its runs.
-        shards: folder with ``manifest.json``.
+        shards: folder with ``manifest.json``; None: made from the sweep's ``base`` by ``changes``.
+        changes: tables as in a run's config, laid over the base's; ``false`` for a table removes it, none at all is the
+            base itself.
         validation: folder whose validation shards its models are scored on; None: the sweep's. For variants with a
             tokenizer of their own: the same text in its tokens.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
-    shards: str = Field(min_length=1)
+    shards: str | None = Field(default=None, min_length=1)
+    changes: dict[str, Any] = Field(default_factory=dict)
     validation: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _made_in_one_way(self) -> SweepVariant:
+        if self.shards is not None and self.changes:
+            raise ValueError(
+                f"variant {self.name!r} has shards and changes; expected finished shards, or changes to the sweep's "
+                f"base; remove one"
+            )
+        return self
 
 
 class SweepConfig(Config):
@@ -31,8 +43,9 @@ class SweepConfig(Config):
     Args:
         output: folder of the plan, the runs and their table.
         variant: the data choices; all train with the same sizes, tokens and seeds, so that runs pair.
-        validation: folder whose validation shards every model is scored on; None: the first variant's shards. Variants
-            compare on the same held-out text only.
+        base: folder of a finished run of the pipeline, from whose signals the variants without shards are made.
+        validation: folder whose validation shards every model is scored on; None: the base's shards, or the first
+            variant's. Variants compare on the same held-out text only.
         budget_flops: of the whole sweep, as the sum of 6 N D; None if ``budget_hours`` says it.
         budget_hours: of the whole sweep on this device at its measured speed; None if ``budget_flops`` says it.
         num_sizes: neighbouring sizes of the ladder, the largest that the budget allows.
@@ -48,6 +61,7 @@ class SweepConfig(Config):
 
     output: str = Field(min_length=1)
     variant: tuple[SweepVariant, ...] = Field(min_length=1)
+    base: str | None = Field(default=None, min_length=1)
     validation: str | None = Field(default=None, min_length=1)
     budget_flops: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     budget_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -73,6 +87,12 @@ class SweepConfig(Config):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"two variants are named {repeated[0]!r}; expected distinct names; rename one")
+        unmade = [variant.name for variant in self.variant if variant.shards is None]
+        if unmade and self.base is None:
+            raise ValueError(
+                f"variant {unmade[0]!r} has no shards, and the sweep no base to make them from; expected one of them; "
+                f"set base to the folder of a finished run"
+            )
         if min(self.tokens_per_param) <= 0 or len(set(self.tokens_per_param)) < len(self.tokens_per_param):
             raise ValueError(
                 f"tokens_per_param={list(self.tokens_per_param)}; expected distinct positive numbers; try [10, 20, 40]"
@@ -81,7 +101,15 @@ class SweepConfig(Config):
 
     def validation_of(self, variant: SweepVariant) -> str:
         """The folder whose validation shards score a variant's models."""
-        return variant.validation or self.validation or self.variant[0].shards
+        of_base = None if self.base is None else f"{self.base.rstrip('/')}/shards"
+        return variant.validation or self.validation or of_base or self.shards_of(self.variant[0])
+
+    def shards_of(self, variant: SweepVariant) -> str:
+        """The folder of a variant's shards."""
+        if variant.shards is not None:
+            return variant.shards
+        made = self.base if not variant.changes else f"{self.output.rstrip('/')}/data/{variant.name}"
+        return f"{str(made).rstrip('/')}/shards"
 
 
 class SweepFile(Config):

@@ -5,7 +5,10 @@ import pytest
 
 from pipeline.errors import ShardError
 from pipeline.token_shard import ShardReader, load_manifest
-from trainer.data import IGNORED_TARGET, TokenStream, open_shard, open_shards, permute
+from trainer.config import TrainConfig
+from trainer.data import IGNORED_TARGET, TokenStream, open_shard, open_shards
+from trainer.mixed_stream import Batches
+from trainer.permutation import permute
 
 CONTEXT = 16
 
@@ -16,8 +19,15 @@ def folder(make_shards):
     return make_shards(((3, 29), (4,), (17, 2)))
 
 
-def stream_of(folder, seed=5):
-    return TokenStream(folder, open_shards(folder), context_tokens=CONTEXT, seed=seed)
+def batches_of(folder, sequences_per_step, seed=5, manifest=None):
+    config = TrainConfig(
+        model={"context_tokens": CONTEXT}, tokens_per_step=CONTEXT * sequences_per_step, num_steps=40, seed=seed
+    )
+    return Batches(config, folder, manifest or open_shards(folder))
+
+
+def stream_of(folder, seed=5) -> TokenStream:
+    return batches_of(folder, 1, seed).sequences
 
 
 def all_tokens(folder):
@@ -29,9 +39,9 @@ def test_sequences_are_the_stream_cut_at_the_context(folder):
     """Put back in order, the targets of an epoch are the shards one after the other."""
     stream, tokens = stream_of(folder), all_tokens(folder)
     assert (stream.num_tokens, stream.num_sequences) == (55, 4)
-    inputs, targets = stream.batch(0, 4)
+    inputs, targets = batches_of(folder, 4).batch(0)
     assert inputs.shape == targets.shape == (4, CONTEXT)
-    order = np.argsort(stream.sequence_indices(0, 4))
+    order = np.argsort(stream.sequence_indices(np.arange(4)))
     flat = targets[order].ravel()
     assert flat[:55].tolist() == tokens.tolist()
     assert flat[55:].tolist() == [IGNORED_TARGET] * 9
@@ -42,7 +52,8 @@ def test_sequences_are_the_stream_cut_at_the_context(folder):
 def test_each_token_is_a_target_once_per_epoch(folder, sequences_per_step):
     """Steps need not divide epochs: the endless series of targets is cut at epochs and compared as multisets."""
     stream, tokens = stream_of(folder), all_tokens(folder)
-    steps = [stream.batch(step, sequences_per_step)[1] for step in range(12)]
+    batches = batches_of(folder, sequences_per_step)
+    steps = [batches.batch(step)[1] for step in range(12)]
     series = np.concatenate(steps).reshape(-1, CONTEXT)
     num_epochs = len(series) // stream.num_sequences
     assert num_epochs >= 3
@@ -54,17 +65,26 @@ def test_each_token_is_a_target_once_per_epoch(folder, sequences_per_step):
 def test_each_epoch_has_its_own_order(make_shards):
     folder = make_shards(((CONTEXT * 50,),))
     stream = stream_of(folder)
-    epochs = [stream.sequence_indices(step, 50).tolist() for step in range(3)]
+    epochs = stream.sequence_indices(np.arange(150)).reshape(3, 50).tolist()
     assert [sorted(epoch) for epoch in epochs] == [list(range(50))] * 3
     assert len({tuple(epoch) for epoch in [*epochs, range(50)]}) == 4
-    assert stream_of(folder, seed=6).sequence_indices(0, 50).tolist() != epochs[0]
+    assert stream_of(folder, seed=6).sequence_indices(np.arange(50)).tolist() != epochs[0]
 
 
 def test_a_batch_does_not_depend_on_those_before(folder):
-    stream, fresh = stream_of(folder), stream_of(folder)
+    batches, fresh = batches_of(folder, 3), batches_of(folder, 3)
     for step in range(6):
-        stream.batch(step, 3)
-    assert np.array_equal(stream.batch(7, 3)[0], fresh.batch(7, 3)[0])
+        batches.batch(step)
+    assert np.array_equal(batches.batch(7)[0], fresh.batch(7)[0])
+
+
+def test_several_processes_share_a_step(folder):
+    batches = batches_of(folder, 5)
+    parts = [batches.batch(2, slice(rank, None, 2))[0] for rank in range(2)]
+    assert [len(part) for part in parts] == [3, 2]
+    whole = np.empty((5, CONTEXT), dtype=np.int64)
+    whole[0::2], whole[1::2] = parts
+    assert np.array_equal(whole, batches.batch(2)[0])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 17, 64, 65, 1000])
@@ -114,6 +134,5 @@ def test_a_manifest_of_other_counts_is_an_error(folder):
 
 def test_an_id_outside_the_vocabulary_is_an_error(folder):
     manifest = load_manifest(folder).model_copy(update={"vocab_size": 10})
-    stream = TokenStream(folder, manifest, context_tokens=CONTEXT, seed=0)
     with pytest.raises(ShardError, match=r"token id \d+ in .*; its manifest says vocab_size=10"):
-        stream.batch(0, 4)
+        batches_of(folder, 4, manifest=manifest).batch(0)

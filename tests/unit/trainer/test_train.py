@@ -17,10 +17,11 @@ from pipeline.errors import ConfigError, RetryableError, ShardError
 from trainer.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trainer.config import TrainConfig
 from trainer.data import open_shards
+from trainer.gradients import documents_of
 from trainer.noise_scale import noise_estimates, noise_scale_tokens
 from trainer.spikes import SpikeConfig, is_spike
 from trainer.train import train
-from trainer.training_run import TrainingRun, documents_of
+from trainer.training_run import TrainingRun
 
 TINY = {
     "model": {"num_layers": 2, "hidden_size": 32, "num_heads": 2, "context_tokens": 32},
