@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.config import Config, Off
 from trainer.data_config import DataConfig
 from trainer.model_config import ModelConfig
+from trainer.objective_config import ObjectiveConfig
 from trainer.spikes import SpikeConfig
 
 
@@ -59,6 +60,7 @@ class TrainConfig(Config):
     num_steps: int | None = Field(default=None, gt=0)
     num_tokens: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
+    objective: ObjectiveConfig = ObjectiveConfig()
     data: DataConfig | None = None  # weights and phases; None: all training tokens, each once an epoch
     spikes: SpikeConfig | None = None
     measure_noise_scale: bool = False  # gradient noise scale, in the metrics; needs two forward passes a step or more

@@ -100,7 +100,8 @@ def evaluate(
     if checkpoint is None:
         raise ShardError(f"no checkpoint in {output}/checkpoint; expected step-*.npz; train first")
     device = choose_device(config.device)
-    model = Decoder(config.model, manifest.vocab_size, seed=config.seed).to(device)
+    num_ids = manifest.vocab_size + config.objective.num_special_ids
+    model = Decoder(config.model, num_ids, seed=config.seed).to(device)
     load_weights(model, checkpoint)
     held_out = validation or shards
     documents = _choose(_documents(held_out, _held_out_manifest(manifest, held_out)), config.evaluation.max_tokens)

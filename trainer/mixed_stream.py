@@ -21,8 +21,9 @@ from pipeline.errors import ConfigError, ShardError
 from pipeline.hashing import hash_key
 from pipeline.token_shard import ShardManifest, ShardReader, read_docs
 from trainer.config import TrainConfig
-from trainer.data import IGNORED_TARGET, Pieces, TokenStream, open_shard
+from trainer.data import Pieces, TokenStream, open_shard
 from trainer.data_config import DataConfig
+from trainer.objectives import Batch, Objective
 from trainer.permutation import permute
 
 
@@ -55,7 +56,8 @@ class Batches:
     """
 
     def __init__(self, config: TrainConfig, shards: str, manifest: ShardManifest) -> None:
-        self._shards, self._vocab_size, self._eos_token_id = shards, manifest.vocab_size, manifest.eos_token_id
+        self._shards, self._vocab_size = shards, manifest.vocab_size
+        self._objective = Objective(config.objective, manifest.vocab_size, manifest.eos_token_id, config.seed)
         self._per_step = config.sequences_per_step
         readers = [open_shard(shards, entry.name, manifest) for entry in manifest.of_split("train")]
         common: dict[str, Any] = {
@@ -73,15 +75,11 @@ class Batches:
         }
         self.sequences = MixedStream(streams, config.data, config.steps * self._per_step, config.seed)
 
-    def batch(self, step: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of step ``step``, counted from 0.
+    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
+        """What step ``step``, counted from 0, learns from.
 
         Args:
             rows: those wanted of the step's sequences; a process of several takes its part.
-
-        Returns:
-            Input ids and target ids, each int64 of shape (rows, context_tokens); a target that is to be ignored is
-            ``IGNORED_TARGET``.
 
         Raises:
             ShardError: if a token id is outside the manifest's vocabulary.
@@ -93,8 +91,7 @@ class Batches:
                 f"token id {windows.max()} in {self._shards}; its manifest says vocab_size={self._vocab_size}; "
                 f"write the shards again with the manifest's tokenizer"
             )
-        inputs = np.where(windows[:, :-1] == IGNORED_TARGET, self._eos_token_id, windows[:, :-1])
-        return inputs, windows[:, 1:]
+        return self._objective.batch(windows, positions)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,13 @@ def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
     return places.astype(np.int64)
 
 
+def uniform_draws(key: int, num_draws: int) -> np.ndarray:
+    """Numbers in [0, 1) that follow from ``key`` alone, float64 of shape (num_draws,)."""
+    start = np.array([key & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    places = np.arange(1, num_draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + _mix(start)
+    return (_mix(places) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def _feistel(places: np.ndarray, half_bits: int, key: int) -> np.ndarray:
     mask, shift = np.uint64((1 << half_bits) - 1), np.uint64(half_bits)
     left, right = places >> shift, places & mask

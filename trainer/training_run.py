@@ -35,8 +35,10 @@ from trainer.device import choose_device
 from trainer.gradients import accumulate
 from trainer.mixed_stream import Batches
 from trainer.model import Decoder
+from trainer.objectives import Batch
 from trainer.optim import build_optimizers, learning_rate
 from trainer.parallel import current_processes, like, spread, whole
+from trainer.selection import load_selection
 from trainer.spikes import is_spike
 
 
@@ -65,9 +67,11 @@ class TrainingRun:
         self.output = output
         self.vocab_size = manifest.vocab_size
         self.eos_token_id = manifest.eos_token_id
+        self._tokenizer_sha256 = manifest.tokenizer_sha256
         self.identity = run_identity(config, manifest)
         self.device = choose_device(config.device)
         self.processes = current_processes()
+        self._selection = load_selection(config, manifest, self.device)
         self.batch_offset = 0  # batches that rewinds have skipped
         self.rate_scale = 1.0  # what lower rates have left of the learning rate
         self.interventions = 0
@@ -76,7 +80,8 @@ class TrainingRun:
 
     def _begin(self) -> None:
         """The state before the first step."""
-        self.model = Decoder(self.config.model, self.vocab_size, seed=self.config.seed).to(self.device)
+        num_ids = self.vocab_size + self.config.objective.num_special_ids
+        self.model = Decoder(self.config.model, num_ids, seed=self.config.seed).to(self.device)
         self._losses_of = spread(self.model, self.config.parallel, self.processes)
         self.optimizers = build_optimizers(self.model, self.config.optimizer)
         self.step = 0
@@ -128,7 +133,7 @@ class TrainingRun:
         self.model.train()
         while self.step < config.steps:
             step_started = time.monotonic()
-            loss = self._take_step(*batches.batch(self.step + self.batch_offset, self.processes.rows()))
+            loss = self._take_step(batches.batch(self.step + self.batch_offset, self.processes.rows()))
             if loss is None:
                 continue  # back at a checkpoint
             now = time.monotonic()
@@ -142,12 +147,13 @@ class TrainingRun:
                 seconds_left = (now - started) / max(1, self.step - first_step) * (config.steps - self.step)
                 on_progress(TrainProgress(self.step, config.steps, loss, rate, seconds_left))
 
-    def _take_step(self, inputs: np.ndarray, targets: np.ndarray) -> float | None:
+    def _take_step(self, batch: Batch) -> float | None:
         """One optimiser step; returns the mean loss of the batch before it in nats per token, None after a rewind."""
         config = self.config
         rate = learning_rate(self.step, config.steps, config.optimizer) * self.rate_scale
-        ids = (torch.from_numpy(inputs), torch.from_numpy(targets))
-        loss, noise = accumulate(self._losses_of, *ids, config, self.eos_token_id, self.processes)
+        loss, noise = accumulate(
+            self._losses_of, batch, config, self.eos_token_id, self.processes, selection=self._selection
+        )
         max_norm = config.optimizer.max_grad_norm or math.inf
         grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)))
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
@@ -171,7 +177,7 @@ class TrainingRun:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.num_tokens += int(self.processes.total(int((targets != IGNORED_TARGET).sum()), self.device))
+        self.num_tokens += int(self.processes.total(int((batch.targets != IGNORED_TARGET).sum()), self.device))
         metrics = {
             "step": self.step,
             "tokens": self.num_tokens,
@@ -221,6 +227,9 @@ class TrainingRun:
             "identity": self.identity,
             "num_tokens": self.num_tokens,
             "vocab_size": self.vocab_size,
+            "eos_token_id": self.eos_token_id,
+            "tokenizer_sha256": self._tokenizer_sha256,
+            "model": self.config.model.model_dump(mode="json"),
             "batch_offset": self.batch_offset,
             "rate_scale": self.rate_scale,
             "interventions": self.interventions,

@@ -1,4 +1,6 @@
-"""Causal attention: multi-head, grouped or multi-query, over all positions before, a window, or one's own document.
+"""Attention, causal or with a prefix that sees itself both ways: multi-head, grouped or multi-query.
+
+It reaches over all positions before, a window, or one's own document.
 
 What a position may see is the same for every layer, so it is worked out once a forward pass (``View``). Plain causal
 attention needs no mask and takes PyTorch's fused kernels; a window, document borders or ALiBi need a dense mask or bias
@@ -42,7 +44,11 @@ class View:
 
 
 def make_view(
-    config: ModelConfig, tokens: Tensor, documents: Tensor | None, rotation: tuple[Tensor, Tensor] | None
+    config: ModelConfig,
+    tokens: Tensor,
+    documents: Tensor | None,
+    rotation: tuple[Tensor, Tensor] | None,
+    prefix_lengths: Tensor | None = None,
 ) -> View:
     """The view of a batch.
 
@@ -50,26 +56,29 @@ def make_view(
         tokens: shape (batch, position); for the shape and device.
         documents: number of the document of each position, shape (batch, position); None: one document.
         rotation: cosine and sine of the first positions.
+        prefix_lengths: first positions that see each other both ways, shape (batch,); None: none.
     """
     window = config.sliding_window_tokens
     length = tokens.shape[1]
     needs_window = window is not None and window < length
-    if documents is None and not needs_window and config.position != "alibi":
+    if documents is None and prefix_lengths is None and not needs_window and config.position != "alibi":
         return View(rotation)
     slopes = alibi_slopes(config.num_heads).to(tokens.device) if config.position == "alibi" else None
     if _takes_flex(config, tokens.device):
-        return View(rotation, block_mask=_block_mask(documents, window, tokens), slopes=slopes)
+        return View(rotation, block_mask=_block_mask(documents, window, prefix_lengths, tokens), slopes=slopes)
     position = torch.arange(length, device=tokens.device)
     distance = position[:, None] - position[None, :]
-    seen = distance >= 0
+    seen = (distance >= 0)[None, None]
+    if prefix_lengths is not None:
+        is_given = position < prefix_lengths[:, None]
+        seen = seen | (is_given[:, None, :, None] & is_given[:, None, None, :])
     if window is not None:
-        seen = seen & (distance < window)
-    seen = seen[None, None]
+        seen = seen & (distance.abs() < window)
     if documents is not None:
         seen = seen & (documents[:, None, :, None] == documents[:, None, None, :])
     if slopes is None:
         return View(rotation, mask=seen)
-    bias = -slopes[None, :, None, None] * distance
+    bias = -slopes[None, :, None, None] * distance.abs()
     return View(rotation, mask=bias.masked_fill(~seen, -torch.inf))
 
 
@@ -115,19 +124,28 @@ def _as_bias(mask: Tensor, query: Tensor) -> Tensor:
     return mask if mask.dtype == torch.bool else mask.to(query.dtype)
 
 
-def _block_mask(documents: Tensor | None, window: int | None, tokens: Tensor) -> BlockMask:
+def _block_mask(
+    documents: Tensor | None, window: int | None, prefix_lengths: Tensor | None, tokens: Tensor
+) -> BlockMask:
     batch, length = tokens.shape
 
     def seen(b: Tensor, _h: Tensor, query: Tensor, key: Tensor) -> Tensor:
         visible = query >= key
+        if prefix_lengths is not None:
+            visible = visible | ((query < prefix_lengths[b]) & (key < prefix_lengths[b]))
         if window is not None:
-            visible = visible & (query - key < window)
+            visible = visible & ((query - key).abs() < window)
         if documents is not None:
             visible = visible & (documents[b, query] == documents[b, key])
         return visible
 
     return create_block_mask(
-        seen, B=None if documents is None else batch, H=None, Q_LEN=length, KV_LEN=length, device=tokens.device
+        seen,
+        B=None if documents is None and prefix_lengths is None else batch,
+        H=None,
+        Q_LEN=length,
+        KV_LEN=length,
+        device=tokens.device,
     )
 
 
@@ -136,7 +154,7 @@ def _flex(query: Tensor, key: Tensor, value: Tensor, view: View, grouped: bool) 
 
     def fall(score: Tensor, _b: Tensor, head: Tensor, query_at: Tensor, key_at: Tensor) -> Tensor:
         assert slopes is not None
-        return score - slopes[head] * (query_at - key_at)
+        return score - slopes[head] * (query_at - key_at).abs()
 
     attend = _compiled_flex() if query.device.type == "cuda" else flex_attention
     return attend(

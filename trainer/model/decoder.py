@@ -122,13 +122,14 @@ class Decoder(nn.Module):
             elif name.startswith("blocks.") and parameter.ndim == 2 and not name.endswith("router.weight"):
                 parameter.mul_(factor)
 
-    def forward(self, tokens: Tensor, documents: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, documents: Tensor | None = None, prefix_lengths: Tensor | None = None) -> Tensor:
         """Logits of the next token.
 
         Args:
             tokens: ids, shape (batch, position), at most ``context_tokens`` positions.
             documents: number of the document of each position, same shape; positions see their own document alone.
                 None: all before them.
+            prefix_lengths: first positions of each row that see each other both ways, shape (batch,); None: none.
 
         Returns:
             Shape (batch, position, vocab_size).
@@ -138,17 +139,23 @@ class Decoder(nn.Module):
         if self.config.position == "learned":
             hidden = hidden + self.position_embedding.weight[:length]
         rotation = (self.cosine[:length], self.sine[:length]) if self.config.position == "rope" else None
-        view = make_view(self.config, tokens, documents, rotation)
+        view = make_view(self.config, tokens, documents, rotation, prefix_lengths)
         for block in self.blocks:
             hidden = block(hidden, view)
         return self.unembedding(self.final_norm(hidden))
 
-    def negative_log_likelihood(self, tokens: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
+    def negative_log_likelihood(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        documents: Tensor | None = None,
+        prefix_lengths: Tensor | None = None,
+    ) -> Tensor:
         """Minus the log probability of each target in nats, float32, shape (batch, position).
 
         0 where the target is ``IGNORED_TARGET``.
         """
-        logits = self(tokens, documents).float()
+        logits = self(tokens, documents, prefix_lengths).float()
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED_TARGET, reduction="none")
         return losses.view(targets.shape)
 

@@ -39,7 +39,8 @@ def test_sequences_are_the_stream_cut_at_the_context(folder):
     """Put back in order, the targets of an epoch are the shards one after the other."""
     stream, tokens = stream_of(folder), all_tokens(folder)
     assert (stream.num_tokens, stream.num_sequences) == (55, 4)
-    inputs, targets = batches_of(folder, 4).batch(0)
+    batch = batches_of(folder, 4).batch(0)
+    inputs, targets = batch.inputs, batch.targets
     assert inputs.shape == targets.shape == (4, CONTEXT)
     order = np.argsort(stream.sequence_indices(np.arange(4)))
     flat = targets[order].ravel()
@@ -53,7 +54,7 @@ def test_each_token_is_a_target_once_per_epoch(folder, sequences_per_step):
     """Steps need not divide epochs: the endless series of targets is cut at epochs and compared as multisets."""
     stream, tokens = stream_of(folder), all_tokens(folder)
     batches = batches_of(folder, sequences_per_step)
-    steps = [batches.batch(step)[1] for step in range(12)]
+    steps = [batches.batch(step).targets for step in range(12)]
     series = np.concatenate(steps).reshape(-1, CONTEXT)
     num_epochs = len(series) // stream.num_sequences
     assert num_epochs >= 3
@@ -75,16 +76,16 @@ def test_a_batch_does_not_depend_on_those_before(folder):
     batches, fresh = batches_of(folder, 3), batches_of(folder, 3)
     for step in range(6):
         batches.batch(step)
-    assert np.array_equal(batches.batch(7)[0], fresh.batch(7)[0])
+    assert np.array_equal(batches.batch(7).inputs, fresh.batch(7).inputs)
 
 
 def test_several_processes_share_a_step(folder):
     batches = batches_of(folder, 5)
-    parts = [batches.batch(2, slice(rank, None, 2))[0] for rank in range(2)]
+    parts = [batches.batch(2, slice(rank, None, 2)).inputs for rank in range(2)]
     assert [len(part) for part in parts] == [3, 2]
     whole = np.empty((5, CONTEXT), dtype=np.int64)
     whole[0::2], whole[1::2] = parts
-    assert np.array_equal(whole, batches.batch(2)[0])
+    assert np.array_equal(whole, batches.batch(2).inputs)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 17, 64, 65, 1000])

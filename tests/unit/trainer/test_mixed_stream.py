@@ -37,7 +37,7 @@ def tokens_of(folder, shard):
 
 
 def series(batches, steps) -> np.ndarray:
-    return np.concatenate([batches.batch(step)[1] for step in steps])
+    return np.concatenate([batches.batch(step).targets for step in steps])
 
 
 def test_phases_have_their_shares_to_the_sequence(folder):
@@ -70,7 +70,7 @@ def test_documents_of_a_language_are_one_stream(make_shards):
     alone = batches_of(folder, {"weights": {"eng_Latn": 3.5}}, sequences_per_step=28, num_steps=1)
     tokens = np.concatenate([tokens_of(folder, f"train-0000{i}") for i in range(3)])
     assert set(read_docs(f"{folder}/train-00000")["lang"].to_pylist()) == {"eng_Latn"}
-    targets = alone.batch(0)[1].ravel()
+    targets = alone.batch(0).targets.ravel()
     assert sorted(targets[targets != IGNORED_TARGET]) == sorted(tokens)
 
 
