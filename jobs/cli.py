@@ -14,8 +14,10 @@ from typing import Any
 
 import click
 
+from jobs.evaluate_command import evaluate, export
 from jobs.quality_command import quality
 from jobs.scaling_command import scaling
+from jobs.store_command import store
 from jobs.thresholds_command import thresholds
 from jobs.what_if_command import what_if
 from pipeline.errors import ChaffinchError, ConfigError
@@ -160,10 +162,13 @@ def train(config: str) -> None:
     sys.exit(train_main([config]))
 
 
+main.add_command(evaluate)
+main.add_command(export)
 main.add_command(quality)
 main.add_command(scaling)
 main.add_command(what_if)
 main.add_command(thresholds)
+main.add_command(store)
 
 
 @main.group()

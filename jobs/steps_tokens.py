@@ -24,6 +24,7 @@ from stages.tokenize_documents import TokenizeConfig
 from stages.write_token_shards import assemble_manifest, build_shard, plan_shards
 from tokenizer_training.tokenizer_config import Kind
 from trainer.evaluate import evaluate
+from trainer.tensorboard import FOLDER as TENSORBOARD
 from trainer.train import train
 
 TOKENS_FOLDER = "_work/tokens"
@@ -206,8 +207,11 @@ def train_step(config: RunConfig) -> Step:
         folder, shards = context.folder("training"), context.folder("shards")
         progress.total = settings.steps
         train(settings, shards, folder, overwrite=True, on_progress=lambda now: progress.update(done=now.step))
-        score = evaluate(settings, shards, folder).overall
-        names = [name for name in storage.list_files(folder) if not name.startswith("_") and name != TIMINGS]
+        vocabulary = context.folder("tokenizer/tokenizer.json")
+        score = evaluate(settings, shards, folder, tokenizer=vocabulary).overall
+        names = [
+            name for name in storage.list_files(folder) if not name.startswith(("_", TENSORBOARD)) and name != TIMINGS
+        ]
         context.commit("train", "training", [file_entry(folder, name) for name in names])
         progress.update(
             note=f"{score.bits_per_byte:.4f} bits per byte held out, unigram model {score.unigram_bits_per_byte:.4f}"

@@ -34,7 +34,7 @@ def train_and_evaluate(path: str, processes: Processes = ALONE) -> tuple[TrainRe
         result = train(file.train, file.shards, file.output, on_progress=shown)
     if not processes.is_first:
         return result, None
-    return result, evaluate(file.train, file.shards, file.output)
+    return result, evaluate(file.train, file.shards, file.output, tokenizer=file.tokenizer)
 
 
 def summary(result: TrainResult, evaluation: Evaluation) -> str:

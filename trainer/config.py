@@ -45,6 +45,18 @@ class EvaluationConfig(Config):
         return self.stride_tokens or max(1, context_tokens // 2)
 
 
+class BatchWarmup(Config):
+    """A batch that grows at the start, when gradients agree and small batches go further.
+
+    Args:
+        initial_tokens: of the first step.
+        steps: over which it grows, linearly, to ``tokens_per_step``.
+    """
+
+    initial_tokens: int = Field(gt=0)
+    steps: int = Field(gt=0)
+
+
 class TrainConfig(Config):
     """One training run. Set either ``num_steps`` or ``num_tokens``.
 
@@ -56,6 +68,7 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tokens_per_step: int = Field(default=8_192, gt=0)
+    batch_warmup: BatchWarmup | None = None
     forward_tokens: int | None = Field(default=None, gt=0)  # at once; None: 2,048 on CPU, 65,536 on CUDA
     num_steps: int | None = Field(default=None, gt=0)
     num_tokens: int | None = Field(default=None, gt=0)
@@ -64,6 +77,7 @@ class TrainConfig(Config):
     data: DataConfig | None = None  # weights and phases; None: all training tokens, each once an epoch
     spikes: SpikeConfig | None = None
     measure_noise_scale: bool = False  # gradient noise scale, in the metrics; needs two forward passes a step or more
+    tensorboard: bool = False  # event files beside metrics.jsonl
     document_masking: bool = False  # whether attention stops at the borders of documents in a sequence
     parallel: Literal["ddp", "fsdp"] = "ddp"  # how the processes that torchrun started share the work
     num_threads: int = Field(default=2, gt=0, le=1024)
@@ -74,8 +88,15 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
         context = self.model.context_tokens
-        for name in ("tokens_per_step", "forward_tokens"):
-            tokens = getattr(self, name)
+        sizes = {"tokens_per_step": self.tokens_per_step, "forward_tokens": self.forward_tokens}
+        if self.batch_warmup is not None:
+            sizes["batch_warmup.initial_tokens"] = self.batch_warmup.initial_tokens
+            if self.batch_warmup.initial_tokens > self.tokens_per_step:
+                raise ValueError(
+                    f"batch_warmup.initial_tokens={self.batch_warmup.initial_tokens} is above "
+                    f"tokens_per_step={self.tokens_per_step}; expected a batch that grows; lower it"
+                )
+        for name, tokens in sizes.items():
             if tokens is not None and tokens % context:
                 nearest = context * max(1, round(tokens / context))
                 raise ValueError(f"{name}={tokens} is not a multiple of context_tokens={context}; try {nearest}")
@@ -97,16 +118,41 @@ class TrainConfig(Config):
     @property
     def steps(self) -> int:
         """Number of optimiser steps; a budget in tokens is rounded up to whole steps."""
-        return self.num_steps or -(-(self.num_tokens or 0) // self.tokens_per_step)
+        if self.num_steps is not None:
+            return self.num_steps
+        wanted = -(-(self.num_tokens or 0) // self.model.context_tokens)
+        growing = 0 if self.batch_warmup is None else self.batch_warmup.steps
+        for step in range(1, growing + 1):
+            if self.sequences_before(step) >= wanted:
+                return step
+        return growing + -(-(wanted - self.sequences_before(growing)) // self.sequences_per_step)
 
     @property
     def sequences_per_step(self) -> int:
+        """Of a full batch."""
         return self.tokens_per_step // self.model.context_tokens
+
+    def sequences_before(self, step: int) -> int:
+        """Sequences of all steps before ``step``: the batch of any step is addressed without those before it."""
+        if self.batch_warmup is None:
+            return step * self.sequences_per_step
+        first, growing = self.batch_warmup.initial_tokens // self.model.context_tokens, self.batch_warmup.steps
+        grown = min(step, growing)
+        # the mean of the first and last batch so far, rounded down; later steps are full
+        slope = self.sequences_per_step - first
+        return grown * first + slope * grown * (grown - 1) // (2 * growing) + (step - grown) * self.sequences_per_step
 
 
 class TrainingFile(Config):
-    """The TOML file of ``python -m trainer`` and ``chaffinch train``: where from, where to, and table ``[train]``."""
+    """The TOML file of ``python -m trainer`` and ``chaffinch train``: where from, where to, and table ``[train]``.
+
+    Args:
+        shards: folder of the shards.
+        output: folder of metrics, checkpoint and evaluation.
+        tokenizer: the shards' ``tokenizer.json``, for bits per character and word; None: they are left out.
+    """
 
     shards: str
     output: str
+    tokenizer: str | None = None
     train: TrainConfig

@@ -12,12 +12,14 @@ order of a hash of the document's id, so that the choice does not depend on how 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from tokenizers import Tokenizer
 
 from pipeline import storage
 from pipeline.errors import ShardError
@@ -40,6 +42,9 @@ class Score(BaseModel):
     bits_per_byte: float
     unigram_bits_per_byte: float
     bits_per_token: float
+    perplexity: float  # per token: 2 to the bits per token
+    bits_per_character: float | None = None  # Unicode code points; None without the tokenizer
+    bits_per_word: float | None = None  # runs between white space; the end-of-text tokens' bits are shared out
     tokens: int  # end-of-text tokens included
     bytes: int  # UTF-8 bytes of text
     documents: int
@@ -78,6 +83,7 @@ def evaluate(
     output: str,
     *,
     validation: str | None = None,
+    tokenizer: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score the last checkpoint of ``output`` on the validation shards, and write ``evaluation.json`` there.
@@ -88,6 +94,7 @@ def evaluate(
         output: as given to ``train``.
         validation: folder whose validation shards are scored, made with the same tokenizer; None: ``shards``. Models
             trained on different data compare on the same held-out text only.
+        tokenizer: ``tokenizer.json`` of the shards, to count characters and words; None: they are not counted.
         on_progress: called with windows scored and windows in all.
 
     Raises:
@@ -112,7 +119,8 @@ def evaluate(
         nats = score_documents(model, tokens, manifest.eos_token_id, config, on_progress)
     unigram = unigram_nats(shards, manifest)
     baseline = np.array([unigram[ids].sum() for ids in tokens])
-    evaluation = _evaluation(checkpoint.step, documents, nats, baseline)
+    lengths = None if tokenizer is None else text_lengths(tokenizer, manifest, tokens)
+    evaluation = _evaluation(checkpoint.step, documents, nats, baseline, lengths)
     storage.write_json(storage.join(output, "evaluation.json"), evaluation.model_dump(mode="json"))
     return evaluation
 
@@ -162,7 +170,27 @@ def _choose(documents: list[_Document], max_tokens: int | None) -> list[_Documen
     return chosen
 
 
-def _evaluation(step: int, documents: list[_Document], nats: np.ndarray, baseline: np.ndarray) -> Evaluation:
+def text_lengths(tokenizer: str, manifest: ShardManifest, documents: list[np.ndarray]) -> np.ndarray:
+    """Characters and words of each document's text, int64 of shape (num_documents, 2).
+
+    Raises:
+        ShardError: if ``tokenizer`` is not the one that made the shards.
+    """
+    content = storage.read_bytes(tokenizer)
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.tokenizer_sha256:
+        raise ShardError(
+            f"{tokenizer} has sha256 {found[:12]}; the shards were made with {manifest.tokenizer_sha256[:12]}; "
+            f"expected the same; name the run's tokenizer/tokenizer.json"
+        )
+    decoder = Tokenizer.from_buffer(content)
+    texts = decoder.decode_batch([ids.tolist() for ids in documents], skip_special_tokens=True)
+    return np.array([(len(text), len(text.split())) for text in texts], dtype=np.int64)
+
+
+def _evaluation(
+    step: int, documents: list[_Document], nats: np.ndarray, baseline: np.ndarray, lengths: np.ndarray | None
+) -> Evaluation:
     def score(members: list[int]) -> Score:
         num_bytes = sum(documents[i].num_bytes for i in members)
         num_tokens = sum(documents[i].num_tokens for i in members)
@@ -171,10 +199,21 @@ def _evaluation(step: int, documents: list[_Document], nats: np.ndarray, baselin
             bits_per_byte=bits / num_bytes,
             unigram_bits_per_byte=unigram_bits / num_bytes,
             bits_per_token=bits / num_tokens,
+            perplexity=2 ** (bits / num_tokens),
+            **per_unit(bits, members),
             tokens=num_tokens,
             bytes=num_bytes,
             documents=len(members),
         )
+
+    def per_unit(bits: float, members: list[int]) -> dict[str, float | None]:
+        if lengths is None:
+            return {}
+        characters, words = (int(total) for total in lengths[members].sum(axis=0))
+        return {
+            "bits_per_character": bits / characters if characters else None,
+            "bits_per_word": bits / words if words else None,
+        }
 
     def by(key: Callable[[_Document], str]) -> dict[str, Score]:
         groups: dict[str, list[int]] = {}

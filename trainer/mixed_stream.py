@@ -58,7 +58,7 @@ class Batches:
     def __init__(self, config: TrainConfig, shards: str, manifest: ShardManifest) -> None:
         self._shards, self._vocab_size = shards, manifest.vocab_size
         self._objective = Objective(config.objective, manifest.vocab_size, manifest.eos_token_id, config.seed)
-        self._per_step = config.sequences_per_step
+        self._config = config
         readers = [open_shard(shards, entry.name, manifest) for entry in manifest.of_split("train")]
         common: dict[str, Any] = {
             "context_tokens": config.model.context_tokens,
@@ -73,7 +73,7 @@ class Batches:
         streams = {
             name: TokenStream(readers, pieces=group, name=name, **common) for name, group in sorted(pieces.items())
         }
-        self.sequences = MixedStream(streams, config.data, config.steps * self._per_step, config.seed)
+        self.sequences = MixedStream(streams, config.data, config.sequences_before(config.steps), config.seed)
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """What step ``step``, counted from 0, learns from.
@@ -84,7 +84,8 @@ class Batches:
         Raises:
             ShardError: if a token id is outside the manifest's vocabulary.
         """
-        positions = np.arange(step * self._per_step, (step + 1) * self._per_step, dtype=np.int64)[rows]
+        ends = (self._config.sequences_before(step), self._config.sequences_before(step + 1))
+        positions = np.arange(*ends, dtype=np.int64)[rows]
         windows = self.sequences.windows(positions)
         if windows.max() >= self._vocab_size:
             raise ShardError(

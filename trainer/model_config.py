@@ -36,6 +36,8 @@ class ModelConfig(Config):
         experts_per_token: how many it chooses.
         load_balancing_weight: of the loss that keeps experts equally busy.
         tie_embeddings: whether the output layer is the embedding.
+        mup_base_width: hidden size at which learning rate and initial weights are as without it; other widths keep the
+            best rate of that one (muP). The size of a head is to stay the same. None: off.
         attention_backend: PyTorch's fused attention, FlexAttention, or ``auto``: FlexAttention on CUDA where a mask is
             needed, since a dense mask costs context x context.
     """
@@ -59,6 +61,7 @@ class ModelConfig(Config):
     experts_per_token: int = Field(default=2, gt=0, le=1024)
     load_balancing_weight: float = Field(default=0.01, ge=0, le=1)
     tie_embeddings: bool = False
+    mup_base_width: Annotated[int | None, Field(gt=0), Off] = None
     attention_backend: Literal["auto", "sdpa", "flex"] = "auto"
 
     @model_validator(mode="after")
@@ -81,6 +84,11 @@ class ModelConfig(Config):
                 f"parallel_block={self.parallel_block!r} with norm_placement={self.norm_placement!r}; expected 'pre': "
                 f"both layers read the normalised stream; set norm_placement = 'pre'"
             )
+        if self.mup_base_width is not None and self.tie_embeddings:
+            raise ValueError(
+                f"mup_base_width={self.mup_base_width} with tie_embeddings; expected a free output layer, which muP "
+                f"scales otherwise than the embedding; set tie_embeddings = false"
+            )
         if self.num_experts is not None and self.experts_per_token > self.num_experts:
             raise ValueError(
                 f"experts_per_token={self.experts_per_token} of num_experts={self.num_experts}; expected at most as "
@@ -97,6 +105,11 @@ class ModelConfig(Config):
     def head_size(self) -> int:
         """Channels of a head."""
         return self.hidden_size // self.num_heads
+
+    @property
+    def width_factor(self) -> float:
+        """How many times wider than muP's base the model is; 1 without muP."""
+        return 1.0 if self.mup_base_width is None else self.hidden_size / self.mup_base_width
 
     @property
     def is_gated(self) -> bool:

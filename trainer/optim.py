@@ -6,6 +6,8 @@ all the same) and the gains of norms are left out, as in OLMo 2.
 Muon steps along the orthogonalised momentum of a matrix; its step is scaled by 0.2 sqrt(larger side), the size that
 AdamW's steps have, so AdamW's learning rate and decay serve both (Jordan et al. 2024; Liu et al. 2025, equation 4).
 
+``rate_factor`` of a group scales the learning rate: muP's matrices of blocks learn slower by the width factor.
+
 Schedules, with p the share of the steps after warm-up that have passed, and f the final fraction:
 ``cosine`` f + (1 - f)(1 + cos πp) / 2 (Loshchilov and Hutter 2017); ``wsd`` 1 until the last ``decay_fraction`` of all
 steps, then linearly down to f (warm-up, stable, decay: Hu et al. 2024, MiniCPM, with their linear variant).
@@ -14,6 +16,7 @@ steps, then linearly down to f (warm-up, stable, decay: Hu et al. 2024, MiniCPM,
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -28,7 +31,11 @@ def build_optimizers(model: Decoder, config: OptimizerConfig) -> list[torch.opti
     for name, parameter in model.named_parameters():
         in_block_matrix = parameter.ndim == 2 and name.startswith("blocks.")
         (decayed if in_block_matrix else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    slower = 1 / model.config.width_factor
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": config.weight_decay, "rate_factor": slower},
+        {"params": free, "weight_decay": 0.0, "rate_factor": 1.0},
+    ]
     optimizers: list[torch.optim.Optimizer] = []
     if config.name == "muon":
         optimizers.append(
@@ -40,6 +47,7 @@ def build_optimizers(model: Decoder, config: OptimizerConfig) -> list[torch.opti
                 adjust_lr_fn="match_rms_adamw",
             )
         )
+        optimizers[0].param_groups[0]["rate_factor"] = 1.0  # its steps have one size at any width
         groups = groups[1:]
     adamw = torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True

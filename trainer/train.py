@@ -86,12 +86,13 @@ def _check_processes(config: TrainConfig) -> None:
         ConfigError: if the config cannot run in so many processes.
     """
     count = current_processes().count
-    if count > config.sequences_per_step:
+    fewest = config.sequences_before(1)
+    if count > fewest:
         raise ConfigError(
-            f"{count} processes for {config.sequences_per_step} sequences a step; expected at least one sequence each; "
+            f"{count} processes for {fewest} sequences a step; expected at least one sequence each; "
             f"raise tokens_per_step or start fewer processes"
         )
-    if config.parallel == "fsdp" and config.sequences_per_step % count:
+    if config.parallel == "fsdp" and (config.sequences_per_step % count or (count > 1 and config.batch_warmup)):
         raise ConfigError(
             f"{config.sequences_per_step} sequences a step in {count} processes with parallel = 'fsdp'; expected equal "
             f"parts, since a block's parameters come together when all processes reach it; change tokens_per_step"
@@ -116,7 +117,7 @@ def _result(run: TrainingRun, batches: Batches) -> TrainResult:
         num_steps=run.step,
         num_tokens=run.num_tokens,
         num_epochs=run.num_tokens / batches.sequences.num_tokens,
-        epochs_by_group=batches.sequences.epochs(run.step * run.config.sequences_per_step),
+        epochs_by_group=batches.sequences.epochs(run.config.sequences_before(run.step)),
         first_loss=losses[0],
         final_loss=sum(tail) / len(tail),
         vocab_size=run.vocab_size,

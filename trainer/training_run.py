@@ -40,6 +40,7 @@ from trainer.optim import build_optimizers, learning_rate
 from trainer.parallel import current_processes, like, spread, whole
 from trainer.selection import load_selection
 from trainer.spikes import is_spike
+from trainer.tensorboard import check_tensorboard, write_events
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class TrainingRun:
         self.identity = run_identity(config, manifest)
         self.device = choose_device(config.device)
         self.processes = current_processes()
+        if config.tensorboard:
+            check_tensorboard()
         self._selection = load_selection(config, manifest, self.device)
         self.batch_offset = 0  # batches that rewinds have skipped
         self.rate_scale = 1.0  # what lower rates have left of the learning rate
@@ -87,6 +90,7 @@ class TrainingRun:
         self.step = 0
         self.num_tokens = 0
         self._metrics: list[dict[str, Any]] = []
+        self._num_shown = 0  # steps that TensorBoard has
 
     def resume(self, *, overwrite: bool) -> None:
         """Take up the last checkpoint of ``output``, if there is one; ``overwrite``: delete it if another run's."""
@@ -123,6 +127,7 @@ class TrainingRun:
         self.step = checkpoint.step
         self.num_tokens = checkpoint.record["num_tokens"]
         self._metrics = self._metrics[: self.step]
+        self._num_shown = self.step
 
     def take_steps(self, batches: Batches, on_progress: Callable[[TrainProgress], None] | None) -> None:
         """Train to the last step, with a checkpoint every ``checkpoint_every_steps`` and at the end."""
@@ -133,11 +138,12 @@ class TrainingRun:
         self.model.train()
         while self.step < config.steps:
             step_started = time.monotonic()
-            loss = self._take_step(batches.batch(self.step + self.batch_offset, self.processes.rows()))
+            batch = batches.batch(self.step + self.batch_offset, self.processes.rows())
+            loss = self._take_step(batch)
             if loss is None:
                 continue  # back at a checkpoint
             now = time.monotonic()
-            rate = config.tokens_per_step / (now - step_started)
+            rate = batch.inputs.size * self.processes.count / (now - step_started)
             mfu = flops.model_flops_utilization(rate * per_token, device_name, config.dtype)
             timing = {"step": self.step, "seconds": now - step_started, "tokens_per_second": rate, "mfu": mfu}
             self._timings.append(json.dumps(timing))
@@ -172,7 +178,7 @@ class TrainingRun:
         is_skipped = spikes is not None and (is_loss_spike or is_spike(norms, grad_norm, spikes))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["rate_factor"]
             if not is_skipped:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -252,9 +258,18 @@ class TrainingRun:
             return
         for name, lines in (("metrics.jsonl", metrics), ("timings.jsonl", self._timings)):
             storage.write_bytes(storage.join(self.output, name), "".join(f"{line}\n" for line in lines).encode())
+        if self.config.tensorboard and self._num_shown < len(self._metrics):
+            timings = {row["step"]: row for row in map(json.loads, self._timings)}
+            new = [{**row, **_numbers(timings.get(row["step"], {}))} for row in self._metrics[self._num_shown :]]
+            write_events(self.output, new, purge_step=self._num_shown + 1)
+            self._num_shown = len(self._metrics)
 
     def _read_lines(self, name: str) -> list[str]:
         return storage.read_bytes(storage.join(self.output, name)).decode().splitlines()
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

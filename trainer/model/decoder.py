@@ -13,6 +13,9 @@ embeddings cannot; they start at standard deviation min(0.02, 2.5 / hidden_size)
 token itself (hidden_size times that) below 2.5 and the loss within 0.1 of ln V. DeepNorm's residual factor is
 (2L)^(1/4), and its values, outputs and feed-forward layers start smaller by (8L)^(-1/4).
 
+With muP (``mup_base_width``) matrices of the blocks start smaller by the root of the width factor and learn slower by
+the factor, and the output layer's input is divided by it (Yang et al. 2022, table 8).
+
 Sources: Llama (Touvron et al. 2023, section 2.2); the scale 0.02 / sqrt(2 x layers) of residual projections from GPT-2;
 DeepNorm, Wang et al. 2022, figure 2 (decoder only); parallel blocks, Black et al. 2022 (GPT-NeoX) and Chowdhery et al.
 2022 (PaLM). Deviation: DeepNorm scales this model's own initial weights, not Xavier's.
@@ -110,6 +113,7 @@ class Decoder(nn.Module):
                 parameter.zero_()
             elif parameter.ndim == 2:
                 std = residual_std if name.endswith("output.weight") else _INIT_STD
+                std /= math.sqrt(config.width_factor)
                 parameter.normal_(0, std, generator=generator)
         if config.norm_placement == "deepnorm":
             self._shrink_for_deepnorm((8 * config.num_layers) ** -0.25)
@@ -142,7 +146,7 @@ class Decoder(nn.Module):
         view = make_view(self.config, tokens, documents, rotation, prefix_lengths)
         for block in self.blocks:
             hidden = block(hidden, view)
-        return self.unembedding(self.final_norm(hidden))
+        return self.unembedding(self.final_norm(hidden) / self.config.width_factor)
 
     def negative_log_likelihood(
         self,
