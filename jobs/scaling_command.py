@@ -95,6 +95,28 @@ def scaling_decide(as_json: bool, **options: Any) -> None:
         click.echo(describe_decision(decision, options["variant_a"], options["variant_b"]))
 
 
+@scaling.command("null")
+@click.option("--runs", required=True, metavar="CSV", help="As of `decide`.")
+@click.option("--variant", required=True, metavar="NAME", help="Whose seeds are dealt into two halves.")
+@click.option("--domain", default="overall", show_default=True, help="Of the held-out text.")
+@click.option("--resamples", type=click.IntRange(min=1), default=200, show_default=True, help="Ways of dealing.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the dealing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def scaling_null(runs: str, variant: str, domain: str, resamples: int, seed: int, as_json: bool) -> None:
+    """How often runs of one variant, dealt into two, are called different: the rate of false decisions."""
+    from trainer.scaling.null import null_comparisons
+
+    found = null_comparisons(runs, variant, domain=domain, resamples=resamples, seed=seed)
+    if as_json:
+        click.echo(json.dumps([{**row.model_dump(), "rate": row.rate} for row in found], indent=2))
+        return
+    for row in found:
+        click.echo(
+            f"{row.flops:9.2e} FLOPs  {row.num_seeds} seeds, deviation {row.seed_deviation:.3%}  "
+            f"{row.false_decisions} of {row.resamples} comparisons decided: {row.rate:.1%}"
+        )
+
+
 def _of_file(path: str, act: Any) -> Any:
     """``act()``; what is wrong with something that the file at ``path`` says is told with the file's name."""
     try:

@@ -25,7 +25,7 @@ import numpy as np
 from pipeline import storage
 from pipeline.errors import ShardError
 from pipeline.hashing import hash_key
-from pipeline.token_shard import ShardManifest, ShardReader, load_manifest, verify
+from pipeline.token_shard import ShardManifest, ShardReader, dtype_for_vocab, load_manifest, verify
 from trainer.permutation import permute
 
 IGNORED_TARGET = -100
@@ -36,10 +36,17 @@ def open_shards(folder: str) -> ShardManifest:
     """The manifest of ``folder``, after checking the hash of every file that it names.
 
     Raises:
-        ShardError: if the manifest or a file is missing or damaged, or there is nothing to train on.
+        ShardError: if the manifest or a file is missing or damaged, its token type does not hold its vocabulary, or
+            there is nothing to train on.
     """
     manifest = load_manifest(folder)
     verify(folder, manifest)
+    expected = dtype_for_vocab(manifest.vocab_size).name
+    if manifest.dtype != expected:
+        raise ShardError(
+            f"{folder}/manifest.json says dtype {manifest.dtype} for vocab_size={manifest.vocab_size}; expected "
+            f"{expected}, which holds its ids; write the shards again with this tokenizer"
+        )
     if not sum(entry.num_tokens for entry in manifest.of_split("train")):
         raise ShardError(f"{folder}/manifest.json names no training tokens; expected a shard of split 'train'")
     return manifest

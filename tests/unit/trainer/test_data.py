@@ -1,5 +1,7 @@
 """The token stream: every token once an epoch, any batch at once, damage named."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,17 @@ def test_a_damaged_shard_is_an_error(make_shards, damage, message):
     with open(path, "wb") as file:
         file.write(damage(data))
     with pytest.raises(ShardError, match=message):
+        open_shards(folder)
+
+
+def test_a_vocabulary_too_large_for_the_token_type_is_an_error(make_shards):
+    folder = make_shards(((20,),))
+    path = f"{folder}/manifest.json"
+    with open(path) as file:
+        manifest = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**manifest, "vocab_size": 100_000}, file)
+    with pytest.raises(ShardError, match="says dtype uint16 for vocab_size=100000; expected int32, which"):
         open_shards(folder)
 
 
