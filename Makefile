@@ -23,6 +23,8 @@ demo: .venv/.installed java ## WARC to trained model and report, on an embedded 
 	$(BIN)/python examples/make_demo_input.py runs/demo-input
 	$(BIN)/chaffinch run examples/demo.toml --output $(RUN)
 	$(BIN)/python examples/check_fates.py $(RUN)
+	$(BIN)/chaffinch scaling run examples/demo_sweep.toml
+	$(BIN)/chaffinch scaling report examples/demo_sweep.toml
 
 test: .venv/.installed java ## everything but the tests marked slow
 	$(BIN)/chaffinch models fetch

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from measure import report
 from pyspark.sql import SparkSession
-from signals import read_texts, take
+from texts import read_texts, take
 
 from filters.registry import FiltersConfig
 from filters.signals import MeasureConfig

@@ -1,6 +1,6 @@
 """Memory of a worker that reads extreme archives: one record of 2 GB, and millions of records of a few bytes.
 
-    python benchmarks/ingest_memory.py [--gigabytes 2] [--million-records 1] [--only huge|tiny]
+    python benchmarks/ingest_memory.py [--gigabytes 2] [--million-records 10] [--only huge|tiny]
 
 The archives are made here, gzipped (2 MB and 50 MB: zeros and repeats compress), and read as pass 1 reads them,
 ``stages/read_warc.py`` in a process of its own whose peak is the kernel's figure. The records must all be counted: the
@@ -124,7 +124,7 @@ def measure(name: str, path: Path, expected: dict[str, int], ends: dict[str, int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=2, help="of the huge record")
-    parser.add_argument("--million-records", type=float, default=1, help="of the tiny ones; 10 take a while")
+    parser.add_argument("--million-records", type=float, default=10, help="of the tiny ones; 10 take ten minutes")
     parser.add_argument("--only", choices=("huge", "tiny"), help="one of the two")
     arguments = parser.parse_args()
     num_bytes, num_records = int(arguments.gigabytes * 1e9), int(arguments.million_records * 1e6)

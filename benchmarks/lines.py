@@ -8,16 +8,12 @@ document rules, which leaves its line rules; agreement is the share of documents
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from datatrove_peer import DATATROVE, PEER_MEGABYTES, run_peer
 from measure import cpu_seconds, peak_memory_bytes, report
-from signals import DATATROVE, PEER_MEGABYTES, peer_python, read_texts, take
+from texts import num_megabytes, parse_arguments, read_texts, take
 
 from filters.line_rules import CleanLinesConfig, clean, measure_lines, resolve
 from filters.signals import MeasureConfig
@@ -42,15 +38,10 @@ print(json.dumps({"cpu_seconds": time.process_time() - start, "texts": left}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--megabytes", type=float, default=20.0)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--no-peer", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     texts = take(read_texts(arguments.file), arguments.megabytes)
     text, lang = column(texts)
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    megabytes = num_megabytes(texts)
     rules = {name: resolve(CleanLinesConfig(apply=sets), MeasureConfig()) for name, sets in SETS.items()}
     seconds = {"measure": cpu_seconds(lambda: measure_lines(text, lang, rules["nothing"]), arguments.repeats)}
     for name, config in rules.items():
@@ -77,18 +68,11 @@ def column(texts: list[str]) -> tuple[pa.Array, pa.Array]:
 
 def compare(texts: list[str]) -> dict[str, Any]:
     """datatrove's speed on ``texts``, and on how many of them its C4 leaves the text that ours leaves."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "texts.json"
-        path.write_text(json.dumps(texts), encoding="utf-8")
-        done = subprocess.run(
-            [peer_python(), "-c", PEER_PROGRAM, str(path)], check=True, stdout=subprocess.PIPE, text=True
-        )
-    peer = json.loads(done.stdout.splitlines()[-1])
+    peer = run_peer(PEER_PROGRAM, texts)
     ours = clean(*column(texts), resolve(CleanLinesConfig(apply=("c4",)), MeasureConfig())).text.to_pylist()
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
     equal = sum(found == expected for found, expected in zip(ours, peer["texts"], strict=True))
     return {
-        "datatrove_c4_megabytes_per_cpu_second": round(megabytes / peer["cpu_seconds"], 3),
+        "datatrove_c4_megabytes_per_cpu_second": round(num_megabytes(texts) / peer["cpu_seconds"], 3),
         "c4_text_agreement": round(equal / len(texts), 4),
     }
 

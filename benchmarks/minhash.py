@@ -1,49 +1,68 @@
-"""MinHash signatures: text per second and core, against datasketch and rensa on the same documents and shingles.
+"""MinHash signatures: text per second and core, against datatrove, rensa and datasketch in the same run.
 
-    python benchmarks/minhash.py [FILE.parquet] [--megabytes 20]
+    python benchmarks/minhash.py [FILE.parquet] [--megabytes 20] [--no-peers]
 
-Documents come from the column ``text`` of FILE, or are made of random words. All three sides make 112 minima over word
-5-grams; the peers are given words by lower-casing and splitting in Python, which is what one has to do there. rensa is
-measured if it is installed in the running environment, or in the one whose interpreter stands in ``RENSA_PYTHON``.
+Documents come from the column ``text`` of FILE, or are made of random words. All sides make 112 minima over word
+5-grams of the same texts, ours with the bands. datatrove runs the shingles and signatures of its first MinHash stage
+(its own normalisation and word tokenizer; no file is written); rensa and datasketch are given words by lower-casing
+and splitting in Python, which is what one has to do there. Peers run in interpreters of their own:
+``CHAFFINCH_DATATROVE_PYTHON`` and ``RENSA_PYTHON``, or virtual environments made in the cache folder, which takes pip
+and a network.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
 import re
 import subprocess
-import sys
+import tempfile
+import venv
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasketch import MinHash
+from datatrove_peer import peer_python
 from measure import cpu_seconds, report
 
-from pipeline.kernels.minhash import make_permutations, sketch
+from pipeline.kernels.minhash import Permutations, Scheme, make_permutations, sketch
+from pipeline.kernels.shingles import Shingling
 from pipeline.kernels.text_hash import text_hashes
 
 NUM_PERM = 112
 SHINGLE_WORDS = 5
-PEER_BYTES = 2_000_000  # datasketch needs a second for each few megabytes
+PEER_BYTES = 2_000_000  # datatrove needs seconds for each megabyte
 _WORD = re.compile(r"\w+")
 
 _RENSA = """
 import json, re, sys, time
-try:
-    from rensa import RMinHash
-except ImportError:
-    sys.exit(3)
+from rensa import RMinHash
 word = re.compile(r"\\w+")
-texts = json.load(sys.stdin)
+texts = json.load(open(sys.argv[1], encoding="utf-8"))
 start = time.process_time()
 sets = []
 for text in texts:
     words = word.findall(text.lower())
     sets.append([" ".join(words[i : i + 5]).encode() for i in range(max(1, len(words) - 4))])
 RMinHash.digest_matrix_from_token_byte_sets(sets, 112, 1)
+print(time.process_time() - start)
+"""
+
+_DATATROVE = """
+import json, sys, tempfile, time
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+texts = json.load(open(sys.argv[1], encoding="utf-8"))
+stage = MinhashDedupSignature(tempfile.mkdtemp(), MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8))
+stage.get_signature(stage.get_shingles("one two three four five six seven"))
+start = time.process_time()
+for text in texts:
+    shingles = stage.get_shingles(text)
+    if shingles.size:
+        stage.get_signature(shingles)
 print(time.process_time() - start)
 """
 
@@ -80,48 +99,70 @@ def run_datasketch(texts: list[str]) -> None:
         )
 
 
-def rensa_seconds(texts: list[str]) -> float | None:
-    """CPU seconds that rensa takes, on one thread; None if it is not installed."""
-    environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
-    interpreter = os.environ.get("RENSA_PYTHON", sys.executable)
-    done = subprocess.run(
-        [interpreter, "-c", _RENSA], input=json.dumps(texts), text=True, capture_output=True, env=environment
-    )
-    if done.returncode == 3:
-        print("rensa is not installed: skipped; install it somewhere and name that interpreter in RENSA_PYTHON")
-        return None
-    if done.returncode:
-        raise RuntimeError(f"rensa failed in {interpreter}: {done.stderr.strip()}")
-    return float(done.stdout)
+def rensa_python() -> str:
+    """An interpreter that has rensa."""
+    named = os.environ.get("RENSA_PYTHON")
+    if named:
+        return named
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaffinch" / "rensa-venv"
+    python = cache / "bin" / "python"
+    if not (cache / "installed").exists():
+        venv.create(cache, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "rensa"], check=True)
+        (cache / "installed").touch()
+    return str(python)
+
+
+def peer_seconds(python: str, program: str, texts: list[str]) -> float:
+    """CPU seconds that a peer's program takes for ``texts``, on one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.json"
+        path.write_text(json.dumps(texts), encoding="utf-8")
+        environment = {**os.environ, "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        command = [python, "-c", program, str(path)]
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, env=environment, check=True)
+    return float(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", help="Parquet file with a column named text")
     parser.add_argument("--megabytes", type=float, default=20, help="text to sketch (peers take 2)")
+    parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
     texts = read_texts(arguments.file, int(arguments.megabytes * 1e6))
-    peer_texts = take(texts, PEER_BYTES)
     array = pa.array(texts, pa.large_string())
-    megabytes, peer_megabytes = count_megabytes(texts), count_megabytes(peer_texts)
-    figures = {"text_megabytes": megabytes, "num_perm": NUM_PERM}
-    for scheme in ("affine32", "legacy"):
+    megabytes = count_megabytes(texts)
+    figures: dict[str, float] = {"text_megabytes": megabytes, "num_perm": NUM_PERM}
+    kinds = {"word_5grams": Shingling(SHINGLE_WORDS), "character_13grams": Shingling(13, "characters")}
+    schemes: tuple[Scheme, ...] = ("affine32", "legacy")
+    for (name, shingling), scheme in itertools.product(kinds.items(), schemes):
         permutations = make_permutations(NUM_PERM, 1, scheme)
 
-        def signatures(permutations=permutations) -> None:  # type: ignore[no-untyped-def]
-            sketch(array, permutations, shingle_words=SHINGLE_WORDS, num_bands=14, rows_per_band=8)
+        def signatures(shingling: Shingling = shingling, permutations: Permutations = permutations) -> None:
+            sketch(array, permutations, shingling=shingling, num_bands=14, rows_per_band=8)
 
-        signatures()  # compile
-        figures[f"{scheme}_megabytes_per_cpu_second"] = megabytes / cpu_seconds(signatures, 3)
+        figures[f"{name}_{scheme}_megabytes_per_cpu_second"] = megabytes / cpu_seconds(signatures, 3)
     figures["text_hash_megabytes_per_cpu_second"] = megabytes / cpu_seconds(lambda: text_hashes(array), 3)
-    figures["datasketch_megabytes_per_cpu_second"] = peer_megabytes / cpu_seconds(lambda: run_datasketch(peer_texts), 1)
-    seconds = rensa_seconds(peer_texts)
-    if seconds is not None:
-        figures["rensa_megabytes_per_cpu_second"] = peer_megabytes / seconds
+    ours = figures["word_5grams_affine32_megabytes_per_cpu_second"]
+    if not arguments.no_peers:
+        figures |= compare(take(texts, PEER_BYTES), ours)
     for name, value in figures.items():
-        print(f"{name}: {value:.1f}")
-    ours, peer = figures["affine32_megabytes_per_cpu_second"], figures["datasketch_megabytes_per_cpu_second"]
-    report("minhash", figures, "datasketch", ours / peer)
+        print(f"{name}: {value:.2f}")
+    report("minhash", figures, None if arguments.no_peers else "datatrove", figures.get("times_datatrove"))
+
+
+def compare(texts: list[str], ours: float) -> dict[str, float]:
+    """Speeds of the peers in megabytes a CPU second, and ours over theirs."""
+    seconds = {
+        "datatrove": peer_seconds(peer_python(), _DATATROVE, texts),
+        "rensa": peer_seconds(rensa_python(), _RENSA, texts),
+        "datasketch": cpu_seconds(lambda: run_datasketch(texts), 1),
+    }
+    speeds = {name: count_megabytes(texts) / taken for name, taken in seconds.items()}
+    return {f"{name}_megabytes_per_cpu_second": speed for name, speed in speeds.items()} | {
+        f"times_{name}": ours / speed for name, speed in speeds.items()
+    }
 
 
 if __name__ == "__main__":

@@ -12,17 +12,16 @@ which the compatible mode differs are printed with both sides' reasons.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from datatrove_peer import DATATROVE, run_peer
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from measure import report
 from resiliparse.extract.html2text import extract_plain_text
-from signals import DATATROVE, FILTERS, peer_python, read_texts
+from signals import FILTERS
+from texts import read_texts
 
 from filters.registry import FiltersConfig, judge
 from filters.signals import MeasureConfig, measure
@@ -105,13 +104,7 @@ def texts_of(path: Path, num_documents: int) -> list[str]:
 
 def peer_reasons(texts: list[str]) -> list[list[str]]:
     """datatrove's reason for each text by filter, and by the chain; empty where it keeps the text."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "texts.json"
-        path.write_text(json.dumps(texts), encoding="utf-8")
-        done = subprocess.run(
-            [peer_python(), "-c", PEER_PROGRAM, str(path)], check=True, stdout=subprocess.PIPE, text=True
-        )
-    rows: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    rows: list[list[str]] = run_peer(PEER_PROGRAM, texts)
     return rows
 
 

@@ -12,29 +12,17 @@ of equal keep-or-drop verdicts.
 
 from __future__ import annotations
 
-import argparse
-import ast
-import json
-import os
-import subprocess
-import sysconfig
-import tempfile
-import venv
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from datatrove_peer import DATATROVE, PEER_MEGABYTES, run_peer
 from measure import cpu_seconds, peak_memory_bytes, report
+from texts import num_megabytes, parse_arguments, read_texts, take
 
 from filters.registry import FiltersConfig, judge
 from filters.signals import MeasureConfig, measure
 
-DATATROVE = "datatrove==0.10.1"
-PEER_MEGABYTES = 2.0  # datatrove needs a second for each 200 kB
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
-MIN_DOCUMENT_CHARS = 200
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 PEER_PROGRAM = """
 import json, sys, time
@@ -58,15 +46,10 @@ print(json.dumps({"cpu_seconds": time.process_time() - start, "verdicts": verdic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", nargs="?")
-    parser.add_argument("--megabytes", type=float, default=20.0)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--no-peer", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     texts = take(read_texts(arguments.file), arguments.megabytes)
     column = pa.array(texts, pa.string())
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    megabytes = num_megabytes(texts)
     seconds = cpu_seconds(lambda: measure(column, MeasureConfig()), arguments.repeats)
     figures: dict[str, Any] = {
         "documents": len(texts),
@@ -84,62 +67,12 @@ def main() -> None:
     report("signals", figures, None if arguments.no_peer else DATATROVE, ratio)
 
 
-def read_texts(path: str | None) -> list[str]:
-    """Texts of a Parquet or jsonl file, or Python's own documentation."""
-    if path is None:
-        return python_documentation()
-    if path.endswith(".parquet"):
-        return [text for text in pq.read_table(path, columns=["text"])["text"].to_pylist() if text]
-    with open(path, encoding="utf-8") as lines:
-        return [text for line in lines if (text := json.loads(line)["text"])]
-
-
-def python_documentation() -> list[str]:
-    """The docstrings of each module of the standard library and the installed packages, a text a module, by path.
-
-    Sources are parsed, not imported: nothing runs.
-    """
-    texts = []
-    for folder in (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")):
-        for path in sorted(Path(folder).rglob("*.py")):
-            try:
-                tree = ast.parse(path.read_text(encoding="utf-8"))
-            except (SyntaxError, UnicodeDecodeError, ValueError):  # test data of other packages
-                continue
-            documented = (node for node in ast.walk(tree) if isinstance(node, DOCUMENTED))
-            text = "\n\n".join(filter(None, map(ast.get_docstring, documented)))
-            if len(text) >= MIN_DOCUMENT_CHARS:
-                texts.append(text.encode("utf-8", "replace").decode())
-    return texts
-
-
-def take(texts: list[str], megabytes: float) -> list[str]:
-    """The first texts that make up ``megabytes``, over again if there are too few."""
-    taken: list[str] = []
-    rest = megabytes * 1e6
-    while rest > 0:
-        for text in texts:
-            taken.append(text)
-            rest -= len(text.encode())
-            if rest <= 0:
-                break
-    return taken
-
-
 def compare(texts: list[str]) -> dict[str, Any]:
     """datatrove's speed on ``texts``, and how often its verdicts equal ours."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "texts.json"
-        path.write_text(json.dumps(texts), encoding="utf-8")
-        done = subprocess.run(
-            [peer_python(), "-c", PEER_PROGRAM, str(path)], check=True, stdout=subprocess.PIPE, text=True
-        )
-    peer = json.loads(done.stdout.splitlines()[-1])
+    peer = run_peer(PEER_PROGRAM, texts)
     signals = measure(pa.array(texts, pa.string()), MeasureConfig())
     figures: dict[str, Any] = {
-        "datatrove_megabytes_per_cpu_second": round(
-            sum(len(text.encode()) for text in texts) / 1e6 / peer["cpu_seconds"], 3
-        )
+        "datatrove_megabytes_per_cpu_second": round(num_megabytes(texts) / peer["cpu_seconds"], 3)
     }
     for i, name in enumerate(FILTERS):
         reasons = judge(signals, FiltersConfig.model_validate({name: {}})).reason.to_pylist()
@@ -148,20 +81,6 @@ def compare(texts: list[str]) -> dict[str, Any]:
         )
         figures[f"{name}_agreement"] = round(agreed / len(texts), 4)
     return figures
-
-
-def peer_python() -> str:
-    """An interpreter that has datatrove."""
-    named = os.environ.get("CHAFFINCH_DATATROVE_PYTHON")
-    if named:
-        return named
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaffinch" / "datatrove-venv"
-    python = cache / "bin" / "python"
-    if not (cache / "installed").exists():
-        venv.create(cache, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", DATATROVE, "spacy", "nltk", "orjson"], check=True)
-        (cache / "installed").touch()
-    return str(python)
 
 
 if __name__ == "__main__":

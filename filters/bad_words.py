@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from filters.ranking import Cutoffs
-from filters.rule import Outcome, thresholds_of_rows
+from filters.rule import Outcome, Rule, thresholds_of_rows
 from filters.scored_filter import ScoredFilter, as_score, outcome_where, with_language
 from filters.thresholds import Count, TextFilterConfig
 from pipeline.config import Config
@@ -62,8 +62,11 @@ def judge_bad_words(signals: pa.RecordBatch, config: BadWordsConfig, cutoffs: Cu
     return outcome_where(dropped, stage=BAD_WORDS.name, reason=Reason.TOO_MANY_BAD_WORDS, value=found, threshold=limits)
 
 
+_RULE = Rule(reason=Reason.TOO_MANY_BAD_WORDS, signal=COLUMN, drop_if=">", threshold="max_bad_words")
+
 BAD_WORDS = ScoredFilter(
     name="bad_words",
     columns=lambda config: with_language(config, COLUMN, *(("doc_id",) if config.keep_fraction > 0 else ())),
     judge=judge_bad_words,
+    rules=lambda config: () if config.keep_fraction > 0 else (_RULE,),
 )

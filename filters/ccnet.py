@@ -20,7 +20,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from filters.ranking import Cutoffs
-from filters.rule import Outcome, thresholds_of_rows
+from filters.rule import Comparison, Outcome, Rule, thresholds_of_rows
 from filters.scored_filter import ScoredFilter, as_score, kept_by_rank, outcome_where
 from filters.thresholds import Ratio, TextFilterConfig, check_order
 from pipeline.config import Config
@@ -142,6 +142,25 @@ def _fractions(config: CcnetConfig, lang: str | None) -> tuple[float, ...]:
     return config.head_fraction, config.head_fraction + config.middle_fraction
 
 
+def _rules(config: CcnetConfig) -> tuple[Rule, ...]:
+    """The ends of what is kept; none where a language goes by fractions, nor for a middle cut out of what is kept."""
+    if ranks(config) or ("middle" not in config.keep and len(config.keep) > 1):
+        return ()
+    keeps_middle = "middle" in config.keep
+    found = []
+    if "head" not in config.keep:
+        reason = Reason.PERPLEXITY_HEAD if keeps_middle else Reason.PERPLEXITY_MIDDLE
+        found.append(_rule(reason, "<=", "max_head_perplexity" if keeps_middle else "max_middle_perplexity"))
+    if "tail" not in config.keep:
+        reason = Reason.PERPLEXITY_TAIL if keeps_middle else Reason.PERPLEXITY_MIDDLE
+        found.append(_rule(reason, ">", "max_middle_perplexity" if keeps_middle else "max_head_perplexity"))
+    return tuple(found)
+
+
+def _rule(reason: Reason, drop_if: Comparison, threshold: str) -> Rule:
+    return Rule(reason=reason, signal=COLUMN, drop_if=drop_if, threshold=threshold)
+
+
 CCNET = ScoredFilter(
     name="ccnet",
     columns=lambda config: (COLUMN, "doc_id", "lang"),
@@ -149,4 +168,5 @@ CCNET = ScoredFilter(
     ranks=ranks,
     fractions=_fractions,
     score=_ranked_score,
+    rules=_rules,
 )

@@ -9,7 +9,8 @@ Texts are told apart by their hash: it decides which are held out, so a text and
 and it orders them, so neither files nor their order matter.
 
 Sources: Brown et al. 2020 (GPT-3), appendix A; Touvron et al. 2023 (LLaMA), section 2.1; Li et al. 2024 (DCLM), section
-4.4. Deviation: GPT-3 fits a logistic regression on hashed words; here it is fastText with unigrams.
+4.4. Deviations: GPT-3 fits a logistic regression on hashed words, here it is fastText with unigrams of five occurrences
+or more; epochs and learning rates are not published and stay fastText's own.
 """
 
 from __future__ import annotations

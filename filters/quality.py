@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from filters.ranking import Cutoffs
-from filters.rule import Outcome, thresholds_of_rows
+from filters.rule import Outcome, Rule, thresholds_of_rows
 from filters.scored_filter import ScoredFilter, as_score, kept_by_rank, outcome_where, with_language
 from filters.thresholds import Fraction, Ratio, TextFilterConfig
 from pipeline.config import Config, Off
@@ -185,6 +185,17 @@ def _quality_columns(config: QualityConfig) -> tuple[str, ...]:
     return with_language(config, quality_column(config), *others)
 
 
+def _quality_rules(config: QualityConfig) -> tuple[Rule, ...]:
+    if config.method != "threshold":
+        return ()
+    return (Rule(reason=Reason.QUALITY_TOO_LOW, signal=quality_column(config), drop_if="<", threshold="min_score"),)
+
+
+def _toxicity_rules(config: ToxicityConfig) -> tuple[Rule, ...]:
+    column = score_column("toxicity", config.model)
+    return (Rule(reason=Reason.TOO_TOXIC, signal=column, drop_if=">", threshold="max_score"),)
+
+
 QUALITY = ScoredFilter(
     name="quality",
     columns=_quality_columns,
@@ -192,10 +203,12 @@ QUALITY = ScoredFilter(
     ranks=lambda config: config.method == "top_fraction",
     fractions=_fractions,
     score=_ranked_score,
+    rules=_quality_rules,
 )
 
 TOXICITY = ScoredFilter(
     name="toxicity",
     columns=lambda config: with_language(config, score_column("toxicity", config.model)),
     judge=judge_toxicity,
+    rules=_toxicity_rules,
 )

@@ -77,6 +77,16 @@ def enabled_scored_filters(config: FiltersConfig) -> list[tuple[ScoredFilter, An
     return [(filter_, filter_config) for filter_, filter_config in pairs if filter_config is not None]
 
 
+def filters_by_rules(config: FiltersConfig) -> list[tuple[Filter, ByLanguage]]:
+    """All filters that run and go by thresholds: those on signals, then those on scores that neither draw nor rank."""
+    on_scores = [
+        (Filter(name=filter_.name, config_type=type(filter_config), rules=rules), filter_config)
+        for filter_, filter_config in enabled_scored_filters(config)
+        if (rules := filter_.rules(filter_config))
+    ]
+    return [*enabled_filters(config), *on_scores]
+
+
 def enabled_names(config: FiltersConfig) -> list[str]:
     """Names of all filters that run, in their order: what ``stage`` may be in ``decisions/``."""
     if config.keep_rejected:

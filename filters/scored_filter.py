@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.ranking import Candidates, Cutoffs, is_above
-from filters.rule import Outcome
+from filters.rule import Outcome, Rule
 from filters.thresholds import TextFilterConfig
 from pipeline.language_codes import UNDETERMINED
 
@@ -37,6 +37,8 @@ class ScoredFilter:
         ranks: whether it ranks under a config.
         fractions: shares of a language (null where it is not known) that its cutoffs keep; empty when it does not rank.
         score: what it ranks by, float32, NaN for a row that is not ranked.
+        rules: what it does under a config, as rules, where it goes by plain thresholds: then ``decide`` with them says
+            what ``judge`` says, but for the reason where a filter has several. Empty where it draws or ranks.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ScoredFilter:
     ranks: Callable[[Any], bool] = lambda config: False
     fractions: Callable[[Any, str | None], tuple[float, ...]] = lambda config, lang: ()
     score: Callable[[pa.RecordBatch, Any], np.ndarray] | None = None
+    rules: Callable[[Any], tuple[Rule, ...]] = lambda config: ()
 
     def candidates(self, signals: pa.RecordBatch, config: Any) -> tuple[Candidates, np.ndarray]:
         """The documents of a batch that are ranked, by language, and their rows."""

@@ -98,7 +98,7 @@ def measure(text: pa.Array, config: MeasureConfig, lang: pa.Array | None = None)
     lists = {code: words for code, words in config.stop_words.items() if words}
     values = measure_texts(
         buffers,
-        mode=_MODES[config.segmentation],
+        mode=segmentation_mode(config.segmentation),
         stop_words=list(lists.values()),
         stop_list=_list_of_each(len(text), lang, list(lists)),
         short_line_chars=config.short_line_chars,
@@ -119,6 +119,11 @@ def measure(text: pa.Array, config: MeasureConfig, lang: pa.Array | None = None)
         column = np.where(is_null, 0, column).astype(np.int64) if counts else np.ascontiguousarray(column)
         columns.append(pa.array(column, field.type, mask=is_null))
     return pa.RecordBatch.from_arrays(columns, schema=SIGNALS_SCHEMA)
+
+
+def segmentation_mode(name: str) -> int:
+    """What kernels call a ``segmentation``."""
+    return _MODES[name]
 
 
 def _list_of_each(num_rows: int, lang: pa.Array | None, codes: list[str]) -> np.ndarray:

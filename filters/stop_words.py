@@ -8,6 +8,10 @@ scripts that are cut by character they are single characters. A language that is
 
 from __future__ import annotations
 
+from collections import Counter
+
+MIN_SHARES, LEAST_WORDS = (0.008, 0.003, 0.002), 8
+
 STOP_WORDS: dict[str, tuple[str, ...]] = {
     lang: tuple(words.split())
     for lang, words in {
@@ -75,3 +79,30 @@ STOP_WORDS: dict[str, tuple[str, ...]] = {
     }.items()
 }
 """For each language (ISO 639-3 and script) its words."""
+
+
+def frequent_words(counts: Counter[str], num_words: int) -> tuple[str, ...]:
+    """The words of a reference corpus that serve as stop words, the most frequent first.
+
+    Words that make up more than .8 % of all words; where these are fewer than eight, more than .3 %; and if they still
+    are, more than .2 %.
+
+    Args:
+        counts: of the words with a letter, as they are written.
+        num_words: of the corpus, numbers included.
+
+    Source: the public programs of the multilingual fork of datatrove that count Wikipedia for language-specific filters
+    (0.008, 0.003, 0.002 and 8), as FineWeb-2 (Penedo et al. 2025) describes its stop words; that its final lists came
+    from these very numbers could not be confirmed. Deviations: there a list of signs, and numbers, are taken out where
+    .8 % suffices, here always what has no letter; signs do not count as words.
+    """
+    found: tuple[str, ...] = ()
+    for share in MIN_SHARES:
+        found = _above(counts, share * num_words)
+        if len(found) >= LEAST_WORDS:
+            break
+    return found
+
+
+def _above(counts: Counter[str], least: float) -> tuple[str, ...]:
+    return tuple(sorted((word for word, count in counts.items() if count > least), key=lambda w: (-counts[w], w)))

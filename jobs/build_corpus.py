@@ -7,7 +7,7 @@ folders are committed under the fingerprint expected now is skipped, so the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jobs import steps_corpus, steps_extract, steps_tokens
 from jobs.config import RunConfig
@@ -17,8 +17,14 @@ from jobs.report import write_report
 from jobs.run_context import RunContext, Step, absolute
 from jobs.run_record import write_run_record
 from jobs.run_summary import show_summary
+from jobs.steps_decontaminate import decontaminate_step
+from jobs.steps_dedup_lines import dedup_lines_step
+from jobs.steps_dedup_store import dedup_store_step
 from jobs.steps_ledger import ledger_step
 from jobs.steps_metadata import page_metadata_step
+from jobs.steps_substrings import dedup_substrings_step
+from jobs.steps_text_dedup import survivors_step
+from jobs.text_stages import text_stages
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.input_split import split_units
@@ -37,7 +43,9 @@ def line_of(config: RunConfig) -> list[Step]:
         steps_extract.decide_step(config),
         steps_corpus.dedup_exact_step(config),
         steps_corpus.dedup_near_step(config),
+        *_text_steps(config),
         steps_corpus.decisions_step(config),
+        *_store_step(config),
         steps_corpus.redact_step(config),
         steps_tokens.train_tokenizer_step(config),
         steps_tokens.tokenize_step(config),
@@ -47,6 +55,25 @@ def line_of(config: RunConfig) -> list[Step]:
     if config.train is not None:
         steps.append(steps_tokens.train_step(config))
     return steps
+
+
+_TEXT_STEPS: dict[str, Callable[[RunConfig], Step]] = {
+    "dedup_lines": dedup_lines_step,
+    "dedup_substrings": dedup_substrings_step,
+    "decontaminate": decontaminate_step,
+}
+
+
+def _text_steps(config: RunConfig) -> list[Step]:
+    """The corpus-wide text stages that are on, and what they begin with."""
+    steps = [_TEXT_STEPS[stage](config) for stage in text_stages(config)]
+    return [survivors_step(config), *steps] if steps else []
+
+
+def _store_step(config: RunConfig) -> list[Step]:
+    """The step that adds the run to the store of deduplication, if it is to."""
+    store = config.dedup.store
+    return [dedup_store_step(config, store)] if store is not None and store.write else []
 
 
 def prepare(config: RunConfig, base_dir: str) -> RunContext:

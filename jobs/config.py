@@ -13,18 +13,23 @@ from filters.pii import PiiConfig
 from filters.registry import FiltersConfig, enabled_scored_filters
 from filters.signals import MeasureConfig
 from filters.url import UrlConfig
+from jobs.dedup_scope import DedupScopeConfig, check_dumps
 from jobs.quality_models import QualityModelsConfig
 from jobs.spark import SparkConfig
 from pipeline.config import Config, load_toml
 from pipeline.input_config import InputConfig
 from pipeline.read_config import ReadConfig
+from stages.decontaminate import DecontaminateConfig
 from stages.dedup_exact import ExactDedupConfig
+from stages.dedup_lines import LineDedupConfig
 from stages.dedup_near import NearDedupConfig
+from stages.dedup_substrings import SubstringDedupConfig
 from stages.extract_text import ExtractConfig
 from stages.identify_language import LanguageConfig
 from stages.minhash_signatures import MinHashConfig
 from stages.read_wat import PageMetadataConfig
 from stages.sample_mixture import SampleMixtureConfig
+from stages.survivor import SurvivorOrder, check_scores
 from stages.write_token_shards import ShardsConfig
 from tokenizer_training.tokenizer_config import TokenizerConfig
 from trainer.config import TrainConfig
@@ -54,12 +59,20 @@ class Seed(Config):
     seed: int
 
 
-class DedupConfig(Config):
-    """``[dedup.*]``; a table that is absent turns that kind of deduplication off."""
+class DedupConfig(DedupScopeConfig):
+    """``[dedup]``: how far copies are looked for; ``[dedup.*]``: a table that is absent turns that kind off."""
 
     exact: ExactDedupConfig | None = None
     minhash: MinHashConfig = MinHashConfig()
     near: NearDedupConfig | None = None
+    lines: LineDedupConfig | None = None
+    substrings: SubstringDedupConfig | None = None
+
+    @property
+    def survivor_orders(self) -> dict[str, SurvivorOrder]:
+        """The order of each kind of document deduplication that is on."""
+        kinds = {"exact": self.exact, "near": self.near, "lines": self.lines, "substrings": self.substrings}
+        return {kind: config.survivor_order for kind, config in kinds.items() if config is not None}
 
 
 class RunConfig(Config):
@@ -78,6 +91,7 @@ class RunConfig(Config):
     quality: QualityModelsConfig = QualityModelsConfig()
     filters: FiltersConfig = FiltersConfig()
     dedup: DedupConfig = DedupConfig()
+    decontaminate: DecontaminateConfig | None = None
     pii: PiiConfig | None = None
     mixture: SampleMixtureConfig = SampleMixtureConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -149,6 +163,15 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _survivor_orders_are_measured(self) -> RunConfig:
+        for kind, order in self.dedup.survivor_orders.items():
+            check_scores(order, self.quality.columns, where=f"[dedup.{kind}]")
+        for kind, part in (("lines", self.dedup.lines), ("substrings", self.dedup.substrings)):
+            if part is not None:
+                check_scores(part.survivor_order, None, where=f"[dedup.{kind}]")
+        return self
+
+    @model_validator(mode="after")
     def _control_tokens_are_special(self) -> RunConfig:
         wanted = () if self.control_token is None else self.control_token.tokens
         missing = [token for token in wanted if token not in self.tokenizer.special_tokens]
@@ -157,6 +180,11 @@ class RunConfig(Config):
                 f"[control_token] uses {missing[0]!r}, which is no special token of the tokenizer; expected all of "
                 f"{list(wanted)} in special_tokens of [tokenizer]; add them there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _dumps_are_inputs(self) -> RunConfig:
+        check_dumps(self.dedup, self.input)
         return self
 
     @model_validator(mode="after")

@@ -20,12 +20,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.kernels.minhash import similarity
+from pipeline.kernels.shingle_sets import jaccard
+from pipeline.lsh_buckets import Buckets, shared_buckets, without_repeats
 from stages.dedup_near import NearDedupConfig
 from stages.survivor import SurvivorOrder, order_columns
 
-Signatures = Callable[[np.ndarray], pa.Array]
-"""Signatures (binary) of the documents with the given numbers, in their order."""
+Sketches = Callable[[np.ndarray], pa.Array]
+"""Signatures, or (``verify = "exact"``) sets of shingles, of the documents with the given numbers, in their order."""
 
+_CODE_BITS = 31  # documents among the candidates, at most
 _PAIRS_AT_ONCE = 1 << 16  # bounds the memory of a comparison: 450 bytes a signature
 
 
@@ -36,10 +39,11 @@ def ranks(documents: pa.Table, order: SurvivorOrder) -> np.ndarray:
         documents: the columns of ``stages.survivor.order_columns``.
     """
     table = documents.select(order_columns(order).names)
-    if "lang_score" in table.column_names:  # the order takes NaN for a missing value
-        score = table.column("lang_score")
-        number = pc.if_else(pc.is_nan(score), pa.scalar(None, pa.float64()), score)
-        table = table.set_column(table.column_names.index("lang_score"), "lang_score", number)
+    for place, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):  # the order takes NaN for a missing value
+            column = table.column(place)
+            number = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+            table = table.set_column(place, field.name, number)
     deciding = order[: order.index("doc_id")] if "doc_id" in order else order
     keys = [(entry.removeprefix("-"), "descending" if entry.startswith("-") else "ascending") for entry in deciding]
     sort_keys = [(*key, "at_end") for key in (*keys, ("doc_id", "ascending"))]
@@ -72,26 +76,25 @@ def exact_copies(documents: pa.Table, order: SurvivorOrder) -> np.ndarray:
     return kept
 
 
-def near_copies(documents: pa.Table, signatures: Signatures, config: NearDedupConfig) -> np.ndarray:
+def near_copies(documents: pa.Table, sketches: Sketches, config: NearDedupConfig) -> np.ndarray:
     """For each document the number of the one that is kept of its cluster: its own, if it is no near copy.
 
     Args:
         documents: what exact deduplication left; ``bands`` (null: a copy of none) and the columns of the order.
-        signatures: gives the signatures of documents by number; asked only for those that share a band.
+        sketches: gives what is compared of documents by number; asked only for those that share a band.
 
     Returns:
         Shape (num_documents,), int64.
     """
     kept = np.arange(documents.num_rows)
-    members, buckets = _shared_buckets(documents.column("bands").combine_chunks())
+    members, band_numbers = _shared_buckets(documents.column("bands").combine_chunks())
     if not len(members):
         return kept
     numbers, places = np.unique(members, return_inverse=True)
     rank = ranks(documents.take(numbers), config.survivor_order)
     by_rank = np.argsort(rank)  # from here on a document is its rank among the candidates
-    links = _star_links(rank[places], buckets, len(numbers))
-    if config.min_similarity is not None:
-        links = links[_similarities(links, signatures(numbers[by_rank])) >= config.min_similarity]
+    buckets = _by_rank(band_numbers, rank[places])
+    links = _links(buckets, config, None if config.min_similarity is None else sketches(numbers[by_rank]))
     graph = coo_array((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(len(numbers), len(numbers)))
     _, component = connected_components(graph, directed=False)
     _, best = np.unique(component, return_index=True)  # ranks ascend, so the first of a component is its best
@@ -103,7 +106,7 @@ def _shared_buckets(bands: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     """Documents that share a band hash with another, bucket by bucket.
 
     Returns:
-        Documents, and the start of each bucket among them; a document stands once in each of its buckets.
+        Documents, and for each the number of the bucket; a document stands once in each of its buckets.
     """
     valid = np.flatnonzero(pc.is_valid(bands).to_numpy(zero_copy_only=False))
     present = bands.take(pa.array(valid))
@@ -115,21 +118,54 @@ def _shared_buckets(bands: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     sizes = np.diff([*starts, len(hashes)])
     is_shared = sizes > 1
     members = owners[order[np.repeat(is_shared, sizes)]]
-    return members, np.concatenate([[0], np.cumsum(sizes[is_shared])])[:-1].astype(np.int64)
+    return members, np.repeat(np.arange(is_shared.sum()), sizes[is_shared])
 
 
-def _star_links(ranks_in_buckets: np.ndarray, starts: np.ndarray, num_documents: int) -> np.ndarray:
-    """Distinct pairs of a document and the best document of a bucket that it is in; shape (num_links, 2), by rank."""
-    hubs = np.repeat(np.minimum.reduceat(ranks_in_buckets, starts), np.diff([*starts, len(ranks_in_buckets)]))
-    apart = ranks_in_buckets != hubs
-    pairs = np.unique(ranks_in_buckets[apart] * num_documents + hubs[apart])
-    return np.stack([pairs // num_documents, pairs % num_documents], axis=1)
+def _by_rank(band_numbers: np.ndarray, ranks_in_buckets: np.ndarray) -> Buckets:
+    """The buckets with their members in the survivor order."""
+    order = np.lexsort((ranks_in_buckets, band_numbers))
+    return shared_buckets(*without_repeats(band_numbers[order], ranks_in_buckets[order]))
 
 
-def _similarities(links: np.ndarray, signatures: pa.Array) -> np.ndarray:
-    """The estimate for each link; ``signatures`` are by rank, as the links are."""
+def _links(buckets: Buckets, config: NearDedupConfig, sketches: pa.Array | None) -> np.ndarray:
+    """Pairs of near copies, by rank; shape (num_links, 2).
+
+    Args:
+        sketches: by rank; None if nothing is to be verified.
+    """
+    first_hubs = buckets.first_hubs
+    places = np.flatnonzero(buckets.nodes != first_hubs)
+    links = _distinct(buckets.nodes[places], first_hubs[places])
+    if sketches is None or config.min_similarity is None:
+        return links
+    measure = jaccard if config.verify == "exact" else similarity
+    is_near = _similarities(links, sketches, measure) >= config.min_similarity
+    is_unlike = np.isin(_codes(buckets.nodes, first_hubs), _codes(*links[~is_near].T))
+    places = np.flatnonzero(is_unlike)
+    others, counts = buckets.other_hubs(places, config.hubs_per_bucket)
+    more = _distinct(np.repeat(buckets.nodes[places], counts), others)
+    more = more[~np.isin(_codes(*more.T), _codes(*links.T))]
+    more = more[_similarities(more, sketches, measure) >= config.min_similarity]
+    return np.concatenate([links[is_near], more])
+
+
+def _distinct(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Distinct pairs, the worse document first; shape (num_pairs, 2)."""
+    codes = np.unique(_codes(np.maximum(left, right), np.minimum(left, right)))
+    return np.stack([codes >> _CODE_BITS, codes & (1 << _CODE_BITS) - 1], axis=1)
+
+
+def _codes(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """One number for each pair of ranks."""
+    return left << _CODE_BITS | right
+
+
+def _similarities(
+    links: np.ndarray, sketches: pa.Array, measure: Callable[[pa.Array, pa.Array], np.ndarray]
+) -> np.ndarray:
+    """What ``measure`` says of each link; ``sketches`` are by rank, as the links are."""
     parts = [
-        similarity(signatures.take(pa.array(pairs[:, 0])), signatures.take(pa.array(pairs[:, 1])))
+        measure(sketches.take(pa.array(pairs[:, 0])), sketches.take(pa.array(pairs[:, 1])))
         for start in range(0, len(links), _PAIRS_AT_ONCE)
         if len(pairs := links[start : start + _PAIRS_AT_ONCE])
     ]

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.explain_cuts import text_cuts
+from jobs.explain_evaluation import evaluation_items
 from jobs.explain_lines import line_edits
 from jobs.explanation import (
     MAX_MEMBERS,
@@ -76,10 +78,13 @@ def _page_history(run: RunFolder, page: dict[str, Any]) -> RecordHistory:
     history["fetch_time"] = None if row["fetch_time"] is None else row["fetch_time"].isoformat()
     if decision is not None:
         history.update({name: decision[name] for name in ("verdict", "kept_doc_id", "copies", "split")})
+        history["kept_in"] = _place_in_store(run, decision["kept_doc_id"])
     if has_text:
         history["rules"] = tuple(_rule_checks(run, row))
         history["signals"] = {name: value for name, value in row.items() if _is_signal(name, value)}
         history["line_edits"] = line_edits(run, unit, row["row_index"], row["lang"])
+        history["text_cuts"] = text_cuts(run, doc_id, unit, row["row_index"], row["lang"])
+        history["evaluation_items"] = evaluation_items(run, doc_id)
         history.update(_text_of(run, page, row["row_index"], decision))
     places = _places(run, doc_id, decision)
     return RecordHistory(
@@ -89,6 +94,13 @@ def _page_history(run: RunFolder, page: dict[str, Any]) -> RecordHistory:
         clusters=tuple(_clusters(run, doc_id)),
         places=tuple(places),
     )
+
+
+def _place_in_store(run: RunFolder, kept_doc_id: str | None) -> str | None:
+    """Dump and entry of a document of a finished run; None for those of this one."""
+    where = pc.field("doc_id") == kept_doc_id
+    found = run.rows("older_documents", ["dump", "entry"], where).to_pylist() if kept_doc_id is not None else []
+    return f"dump {found[0]['dump']}, entry {found[0]['entry']} of the store" if found else None
 
 
 def _scalar_columns(run: RunFolder) -> list[str]:
@@ -174,8 +186,15 @@ def _text_of(run: RunFolder, page: dict[str, Any], row_index: int, decision: dic
 
 
 def _clusters(run: RunFolder, doc_id: str) -> Iterator[Cluster]:
-    """The clusters of copies that a document belongs to: exact, near, or one of each."""
-    own = run.rows("clusters", ["cluster_id", "kind"], pc.field("doc_id") == doc_id).to_pylist()
+    """The clusters of copies that a document belongs to: exact, near, or one of each.
+
+    An exact copy has left the line before near copies are looked for; the document kept for it stands for it there.
+    """
+    columns = ["cluster_id", "kind", "kept_doc_id"]
+    own = run.rows("clusters", columns, pc.field("doc_id") == doc_id).to_pylist()
+    if [row["kind"] for row in own] == ["exact"]:
+        stand_in = (pc.field("doc_id") == own[0]["kept_doc_id"]) & (pc.field("kind") == "near")
+        own += run.rows("clusters", columns, stand_in).to_pylist()
     for cluster in sorted(own, key=lambda row: row["kind"]):
         same = (pc.field("cluster_id") == cluster["cluster_id"]) & (pc.field("kind") == cluster["kind"])
         rows = run.rows("clusters", ["doc_id", "kept_doc_id", "similarity"], same).to_pylist()

@@ -13,6 +13,8 @@ from pipeline.config import Config
 
 TEXT_HEAD_CHARS = 300
 MAX_MEMBERS = 20
+MAX_PIECES = 5
+PIECE_CHARS = 80
 
 Outcome = Literal["passed", "dropped", "quarantined", "not reached", "not run"]
 
@@ -51,6 +53,36 @@ class LineEdit(Config):
     num_bytes: int
 
 
+class CutPiece(Config):
+    """Something that was cut: UTF-8 bytes into the text as the stage saw it, and its first characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+class TextCut(Config):
+    """What one corpus-wide stage cut of the document, the first ``MAX_PIECES`` ranges word for word."""
+
+    stage: str
+    num_ranges: int
+    num_bytes: int
+    dropped_reason: str | None
+    detail: str | None
+    pieces: tuple[CutPiece, ...]
+
+
+class EvaluationItem(Config):
+    """A passage of an evaluation set that the document held, and how many of its n-grams."""
+
+    set: str
+    item_index: int
+    field: str
+    part_index: int
+    num_ngrams_found: int
+    num_ngrams: int
+
+
 class ClusterMember(Config):
     doc_id: str
     url: str | None
@@ -82,7 +114,8 @@ class ShardPlace(Config):
 class RecordHistory(Config):
     """One record from the archive to the shards.
 
-    ``verdict`` is kept, dropped or quarantined; None in a run that has not decided yet. ``text_head`` is the first
+    ``verdict`` is kept, dropped or quarantined; None in a run that has not decided yet. ``kept_in`` names dump and
+    entry of the store if ``kept_doc_id`` is a document of a finished run. ``text_head`` is the first
     ``TEXT_HEAD_CHARS`` code points, of the redacted text where there is one.
     """
 
@@ -103,10 +136,13 @@ class RecordHistory(Config):
     verdict: Literal["kept", "dropped", "quarantined"] | None = None
     ended_by: StageOutcome | None = None
     kept_doc_id: str | None = None
+    kept_in: str | None = None
     stages: tuple[StageOutcome, ...]
     rules: tuple[RuleCheck, ...] = ()
     signals: dict[str, float | None] = {}
     line_edits: tuple[LineEdit, ...] = ()
+    text_cuts: tuple[TextCut, ...] = ()
+    evaluation_items: tuple[EvaluationItem, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     copies: int | None = None
     split: str | None = None
@@ -153,6 +189,12 @@ def _print_history(console: Console, history: RecordHistory) -> None:
     print_table(console, "Signals without a rule", ("signal", "value"), others)
     edits = [(edit.rule, f"{edit.num_lines:,}", f"{edit.num_bytes:,}") for edit in history.line_edits]
     print_table(console, "Cut by line rules", ("rule", "lines", "bytes"), edits)
+    _print_cuts(console, history)
+    items = [
+        (item.set, item.item_index, item.field, item.part_index, f"{item.num_ngrams_found:,} of {item.num_ngrams:,}")
+        for item in history.evaluation_items
+    ]
+    print_table(console, "Evaluation items", ("set", "item", "field", "part", "n-grams"), items)
     for cluster in history.clusters:
         title = f"{cluster.kind.capitalize()} copies: cluster {cluster.cluster_id}, {cluster.num_members} members"
         members = [("kept" if m.kept else "", m.doc_id, f"{m.similarity:.3f}", m.url or "") for m in cluster.members]
@@ -164,6 +206,16 @@ def _print_history(console: Console, history: RecordHistory) -> None:
         console.print(f"\nText ({kind}, first {TEXT_HEAD_CHARS} characters)", style="bold", markup=False)
         console.print(Text(printable(history.text_head)))
     console.print()
+
+
+def _print_cuts(console: Console, history: RecordHistory) -> None:
+    """What the corpus-wide stages cut, and what it was; nothing if they touched nothing."""
+    rows = [(cut.stage, f"{cut.num_ranges:,}", f"{cut.num_bytes:,}", cut.detail or "") for cut in history.text_cuts]
+    print_table(console, "Cut by comparing texts", ("stage", "places", "bytes", "found"), rows)
+    pieces = [
+        (cut.stage, f"{p.start:,}–{p.end:,}", " ".join(p.text.split())) for cut in history.text_cuts for p in cut.pieces
+    ]
+    print_table(console, f"What was cut, at most {MAX_PIECES} places of a stage", ("stage", "bytes", "text"), pieces)
 
 
 def _verdict_line(history: RecordHistory) -> Text:
@@ -181,6 +233,7 @@ def _verdict_line(history: RecordHistory) -> Text:
         line += ")" if ended.threshold is None else f", threshold {number(ended.threshold)})"
     if history.kept_doc_id is not None:
         line += f"; kept in its place: {history.kept_doc_id}"
+        line += "" if history.kept_in is None else f" ({history.kept_in})"
     return Text(line, style="red")
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from filters.control_token import ControlTokenConfig, control_tokens
 from filters.line_rules import LINE_RULES
+from jobs.kept_text import UnitCuts, documents_of, part_path
 from pipeline import storage
 from pipeline.archive.split import SplitBounds
 from pipeline.corpus import read_corpus_file, unit_of
@@ -138,19 +139,23 @@ def decide_unit(signals_folder: str, decide: Stage, columns: tuple[str, ...]) ->
     return process
 
 
-def redact_unit(documents_folder: str, decisions_folder: str, edits: tuple[Stage, ...]) -> ProcessFunction:
+def redact_unit(
+    documents_folder: str, decisions_folder: str, edits: tuple[Stage, ...], cut_folders: dict[str, str]
+) -> ProcessFunction:
     """Pass 2 over one part file of ``documents/`` by its keep-list, the part of ``decisions/`` of the same name.
 
     Args:
         edits: row stages that rewrite the text, in order; none leaves it as it was extracted. UTF-8 bytes are counted
             as extracted and after each edit (``TEXT_BYTES``), and what line cleaning took by rule.
+        cut_folders: where the cuts of the corpus-wide stages lie, by stage; for each there is a ``cut_text`` in edits.
     """
 
     def process(unit: str, report: UnitReport) -> Iterator[dict[str, pa.RecordBatch]]:
-        for documents, decided in _kept_rows(documents_folder, decisions_folder, unit):
+        cuts = UnitCuts(cut_folders, unit)
+        for documents, decided in documents_of(documents_folder, unit, _keep_list(decisions_folder, unit)):
             columns = {name: decided.column(name) for name in ("lang", "split", "copies")}
             columns["num_redactions"] = pa.array(np.zeros(documents.num_rows, np.int32))
-            batch = with_columns(documents, columns)
+            batch = cuts.attach(with_columns(documents, columns), decided.column("row_index"))
             report.counts[f"{TEXT_BYTES}{EXTRACTED}"] += _num_text_bytes(batch)
             for edit in edits:
                 batch = fuse((edit,))(batch)
@@ -177,25 +182,11 @@ def _count_line_rules(batch: pa.RecordBatch, counts: Counter[str]) -> None:
             counts.update({f"{prefix}{rule}": int(number) for rule, number in zip(LINE_RULES, taken, strict=True)})
 
 
-def _kept_rows(
-    documents_folder: str, decisions_folder: str, unit: str
-) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Kept documents of a unit, batch by batch, each with its rows of ``decisions/`` in the same order."""
-    columns = ["doc_id", "row_index", "lang", "split", "copies", "verdict"]
-    decided = pa.Table.from_batches(read_part(storage.join(decisions_folder, f"part-{unit}.parquet"), columns))
-    keep_list = decided.filter(pc.equal(decided.column("verdict"), "kept")).combine_chunks()
-    if keep_list.num_rows == 0:
-        return
-    keep_list = keep_list.sort_by("row_index").to_batches()[0]
-    wanted = keep_list.column("row_index").to_numpy()
-    start = taken = 0
-    for documents in read_part(storage.join(documents_folder, f"part-{unit}.parquet")):
-        end = start + documents.num_rows
-        here = int(np.searchsorted(wanted, end)) - taken
-        if here:
-            rows = keep_list.slice(taken, here)
-            yield documents.take(pa.array(wanted[taken : taken + here] - start)), rows
-        start, taken = end, taken + here
+def _keep_list(decisions_folder: str, unit: str) -> pa.Table:
+    """The kept documents of a unit: where they lie, and what the corpus says of them."""
+    columns = ["row_index", "lang", "split", "copies", "verdict"]
+    decided = pa.Table.from_batches(read_part(part_path(decisions_folder, unit), columns))
+    return decided.filter(pc.equal(decided.column("verdict"), "kept"))
 
 
 def tokenize_unit(

@@ -10,6 +10,10 @@ import click
 
 if TYPE_CHECKING:
     from jobs.train_quality import QualityReport
+    from pipeline.config import Config
+
+_CONFIG = click.argument("config")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -18,8 +22,8 @@ def quality() -> None:
 
 
 @quality.command("train")
-@click.argument("config")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_CONFIG
+@_JSON
 def train(config: str, as_json: bool) -> None:
     """Train the fastText classifier of CONFIG (a TOML file) and print how well it does on held-out text."""
     from jobs.train_quality import TrainQualityConfig, train_quality
@@ -28,15 +32,15 @@ def train(config: str, as_json: bool) -> None:
     settings = load_toml(config, TrainQualityConfig)
     report = train_quality(settings, os.getcwd())
     if as_json:
-        click.echo(json.dumps(report.model_dump(mode="json"), indent=2))
+        _print_json(report)
         return
     click.echo(_shown(report))
     click.echo(f"{settings.output}/model.bin  sha256 {report.sha256}")
 
 
 @quality.command("dsir")
-@click.argument("config")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_CONFIG
+@_JSON
 def dsir(config: str, as_json: bool) -> None:
     """Fit the bags of words of importance resampling that CONFIG (a TOML file) describes."""
     from jobs.fit_dsir import FitDsirConfig, fit_dsir
@@ -45,7 +49,7 @@ def dsir(config: str, as_json: bool) -> None:
     settings = load_toml(config, FitDsirConfig)
     report = fit_dsir(settings, os.getcwd())
     if as_json:
-        click.echo(json.dumps(report.model_dump(mode="json"), indent=2))
+        _print_json(report)
         return
     click.echo(f"target {report.target_texts:,} texts, {report.target_features:,} words and pairs")
     click.echo(f"raw    {report.raw_texts:,} texts, {report.raw_features:,} words and pairs")
@@ -53,13 +57,17 @@ def dsir(config: str, as_json: bool) -> None:
 
 
 @quality.command("regress")
-@click.argument("config")
+@_CONFIG
 def regress(config: str) -> None:
     """Fit the regression head on embeddings that CONFIG (a TOML file) describes; prints its report as JSON."""
     from jobs.fit_regression import FitRegressionConfig, fit_regression
     from pipeline.config import load_toml
 
     report = fit_regression(load_toml(config, FitRegressionConfig), os.getcwd())
+    _print_json(report)
+
+
+def _print_json(report: Config) -> None:
     click.echo(json.dumps(report.model_dump(mode="json"), indent=2))
 
 

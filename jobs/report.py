@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from jobs import report_curves, report_documents, report_edits, report_records, report_training
+from jobs import report_curves, report_decontamination, report_documents, report_edits, report_records, report_training
 from jobs.report_page import Section
 from jobs.run_folder import RunFolder
 from jobs.threshold_curves import write_curves
@@ -29,6 +29,7 @@ _SECTIONS: tuple[Callable[[RunFolder], Section], ...] = (
     report_curves.threshold_curves,
     report_documents.duplicates,
     report_edits.line_cleaning,
+    report_decontamination.decontamination,
     report_training.redaction,
     report_training.tokenizers,
     report_training.shards,

@@ -42,4 +42,21 @@ def line_cleaning(run: RunFolder) -> Section:
             for entry in sorted(taken, key=lambda entry: (-entry.num_bytes, entry.rule))
         ]
         tables.append(PageTable((text("line rule"), num("lines"), num("bytes"), num("of all text")), rows))
+    if ledger.text_cuts:
+        dropped = {stage.stage: stage for stage in ledger.stages}
+        cut = [
+            (
+                entry.stage,
+                count(entry.num_documents),
+                share(entry.num_documents, ledger.num_kept),
+                count(entry.num_bytes),
+                count(dropped[entry.stage].num_dropped),
+            )
+            for entry in ledger.text_cuts
+        ]
+        heads = (
+            text("stage that compares texts"), num("kept documents cut"), num("of all kept"), num("bytes"),
+            num("documents dropped"),
+        )  # fmt: skip
+        tables.append(PageTable(heads, cut))
     return Section("edits", title, sentences, tables=tables)

@@ -41,6 +41,7 @@ class Step:
         run: does the work and commits each folder through ``RunContext.commit``.
         needs_spark: whether a session is started before it; training does without.
         products: files outside the folders that it writes for people; they go when the step is no longer finished.
+        is_intact: given, whether what it wrote outside the run is still there; asked once the folders are committed.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Step:
     run: Callable[[RunContext, StageProgress], None]
     needs_spark: bool = True
     products: tuple[str, ...] = ()
+    is_intact: Callable[[RunContext], bool] | None = None
 
 
 @dataclass
@@ -96,7 +98,8 @@ class RunContext:
         self.steps[step.name] = step
         expected = fingerprint_of(step.identities, self.upstream_of(step))
         self.fingerprints[step.name] = expected
-        return all(finished(self.folder(name), expected) is not None for name in step.folders)
+        are_committed = all(finished(self.folder(name), expected) is not None for name in step.folders)
+        return are_committed and (step.is_intact is None or step.is_intact(self))
 
     def perform(self, step: Step) -> bool:
         """Run a step, or skip it because its folders are finished.

@@ -20,9 +20,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from filters.registry import FiltersConfig, enabled_filters, enabled_names
+from filters.registry import FiltersConfig, enabled_names, filters_by_rules
 from filters.rule import Filter, Rule
 from filters.thresholds import ByLanguage, TextFilterConfig
+from jobs.text_stages import text_stages
 from pipeline import storage
 from pipeline.config import parse
 from pipeline.errors import ConfigError, ShardError
@@ -31,6 +32,13 @@ from pipeline.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 STAGES_BEFORE_RULES = ("read_warc", "read_table", "filter_url", "extract_text")
 STAGES_AFTER_RULES = ("dedup_exact", "dedup_near", "sample_mixture")
+
+
+def stages_after_rules(text_stages: Sequence[str]) -> list[str]:
+    """Names of all that can end a record after the rules, in order, given the corpus-wide text stages of the run."""
+    *before, sample_mixture = STAGES_AFTER_RULES
+    return [*before, *text_stages, sample_mixture]
+
 
 _COMPARE: dict[str, Callable[[Any, float], Any]] = {
     "<": operator.lt,
@@ -138,8 +146,8 @@ class RunFolder:
 
     @cached_property
     def filters(self) -> list[tuple[Filter, ByLanguage]]:
-        """The enabled filters with their thresholds, in the order in which they judge."""
-        return list(enabled_filters(self.filters_config))
+        """The enabled filters that go by thresholds, with them, in the order in which they judge."""
+        return filters_by_rules(self.filters_config)
 
     @cached_property
     def filters_config(self) -> FiltersConfig:
@@ -157,9 +165,14 @@ class RunFolder:
         ]
 
     @property
+    def text_stages(self) -> tuple[str, ...]:
+        """The corpus-wide text stages that the run has."""
+        return text_stages(self.record["config"])
+
+    @property
     def stage_order(self) -> list[str]:
         """Names of all that can end a record, in the order in which a record meets them."""
-        return [*STAGES_BEFORE_RULES, *enabled_names(self.filters_config), *STAGES_AFTER_RULES]
+        return [*STAGES_BEFORE_RULES, *enabled_names(self.filters_config), *stages_after_rules(self.text_stages)]
 
     def is_finished(self, folder: str) -> bool:
         """Whether ``folder`` is committed."""

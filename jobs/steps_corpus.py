@@ -6,12 +6,17 @@ from collections import Counter
 
 from pyspark.sql import functions as F
 
-from filters.line_rules import LINE_RULES, resolve
+from filters.line_rules import LINE_RULES
 from jobs import between
 from jobs.between import VERDICT
+from jobs.candidate_shingles import shingle_source
 from jobs.config import RunConfig
+from jobs.dedup_scope import resolve_scope
+from jobs.dump_copies import chain_folders, commit_chains, exact_clusters, final_survivors_of, near_clusters
 from jobs.passes import EXTRACTED, LINE_BYTES, LINES, TEXT_BYTES, redact_unit
 from jobs.run_context import RunContext, Step
+from jobs.steps_text_dedup import cut_folders, drops, edits_before_cuts
+from jobs.text_stages import text_stages
 from pipeline import storage
 from pipeline.corpus import CORPUS_FILE, unit_of
 from pipeline.errors import LedgerError
@@ -21,31 +26,37 @@ from pipeline.runner import part_of, run_units, write_frame
 from pipeline.schema import CLUSTER, DECISION
 from pipeline.stage import Stage, identity
 from pipeline.unit_of_work import Output, Unit
-from stages import clean_lines, dedup_exact, dedup_near, redact_pii, sample_mixture
+from stages import cut_text, dedup_exact, dedup_near, redact_pii, sample_mixture
 
 _CLUSTER_PARTS = 16
+_SHOWN_SIMILARITY = 0.8  # what presets are tuned for
 
 
 def dedup_exact_step(config: RunConfig) -> Step:
     """Clusters of documents with equal normalised text."""
-    stage = None if config.dedup.exact is None else dedup_exact.make_stage(config.dedup.exact)
+    scoped = resolve_scope(config)
+    stage = None if scoped.dedup.exact is None else dedup_exact.make_stage(scoped.dedup.exact)
     folder = "_work/exact_duplicates"
 
     def run(context: RunContext, progress: StageProgress) -> None:
         files = []
+        scratch = context.folder("_work/dedup_exact_scratch")
+        storage.remove_folder(scratch)
         if stage is not None:
-            clusters = stage.apply(between.alive(context.frame("_work/verdicts", VERDICT)))
+            clusters = exact_clusters(context, scoped, stage.apply, scratch=storage.for_spark(scratch))
             files = _write_clusters(context, folder, clusters)
+        storage.remove_folder(scratch)
         manifest = context.commit("dedup_exact", folder, files, schema=CLUSTER)
         progress.update(note=f"{manifest.num_rows:,} documents in clusters")
 
-    identities = () if stage is None else (stage.identity(),)
+    identities = () if stage is None else (stage.identity(), *scoped.identities)
     return Step(name="dedup_exact", folders=(folder,), identities=identities, upstream=("decide",), run=run)
 
 
 def dedup_near_step(config: RunConfig) -> Step:
     """Clusters of near copies among what exact deduplication left; writes both kinds to ``clusters/``."""
-    settings = config.dedup.near
+    scoped = resolve_scope(config)
+    settings = scoped.dedup.near
 
     def run(context: RunContext, progress: StageProgress) -> None:
         scratch = context.folder("_work/dedup_near_scratch")
@@ -53,18 +64,34 @@ def dedup_near_step(config: RunConfig) -> Step:
         exact = context.frame("_work/exact_duplicates", CLUSTER)
         clusters = exact
         if settings is not None:
-            documents = between.alive(context.frame("_work/verdicts", VERDICT))
-            stage = dedup_near.make_stage(settings, scratch=storage.for_spark(scratch))
-            clusters = exact.unionByName(stage.apply(between.without_duplicates(documents, exact)))
+            sets = shingle_source(context, config.dedup.minhash.shingling(), scratch=scratch, progress=progress)
+            stage = dedup_near.make_stage(settings, scratch=storage.for_spark(scratch), shingle_sets=sets)
+            near = near_clusters(context, scoped, stage.apply, exact, scratch=storage.for_spark(scratch))
+            clusters = exact.unionByName(near)
+        clusters = commit_chains(context, scoped, clusters, scratch=storage.for_spark(scratch))
+        banding = config.dedup.minhash.banding()
         manifest = context.commit(
-            "dedup_near", "clusters", _write_clusters(context, "clusters", clusters), schema=CLUSTER
+            "dedup_near",
+            "clusters",
+            _write_clusters(context, "clusters", clusters),
+            schema=CLUSTER,
+            details=None if settings is None else {"banding": banding.describe()},
         )
         storage.remove_folder(scratch)
-        progress.update(note=f"{manifest.num_rows:,} documents in clusters")
+        note = f"{manifest.num_rows:,} documents in clusters"
+        if settings is not None:
+            caught = banding.catch_probability(_SHOWN_SIMILARITY)
+            note += f"; {caught:.0%} of pairs at similarity {_SHOWN_SIMILARITY} meet"
+        progress.update(note=note)
 
     identities = () if settings is None else (identity(dedup_near.NAME, dedup_near.VERSION, settings),)
-    upstream = ("decide", "dedup_exact")
-    return Step(name="dedup_near", folders=("clusters",), identities=identities, upstream=upstream, run=run)
+    return Step(
+        name="dedup_near",
+        folders=(*chain_folders(scoped), "clusters"),
+        identities=(*identities, *scoped.identities),
+        upstream=("decide", "dedup_exact"),
+        run=run,
+    )
 
 
 def _write_clusters(context: RunContext, folder: str, clusters):  # type: ignore[no-untyped-def]
@@ -86,7 +113,10 @@ def decisions_step(config: RunConfig) -> Step:
     def run(context: RunContext, progress: StageProgress) -> None:
         verdicts = context.frame("_work/verdicts", VERDICT)
         clusters = context.frame("clusters", CLUSTER)
+        text_drops = drops(context)
         survivors = between.without_duplicates(between.alive(verdicts), clusters)
+        if text_drops is not None:
+            survivors = survivors.join(text_drops.select("doc_id"), on="doc_id", how="left_anti")
         survivors = survivors.select("doc_id", "lang", "domain", "num_bytes").persist()  # totals and draws read it
         sampled = stage.apply(survivors)
         columns = ("doc_id", "copies", "split", "sample_value", "sample_threshold")
@@ -94,8 +124,10 @@ def decisions_step(config: RunConfig) -> Step:
             verdicts,
             clusters,
             sampled.select(*columns),
+            finals=final_survivors_of(context),
             near_threshold=near_threshold,
             sample_reason=str(config.mixture.reason),
+            text_drops=text_drops,
         )
         files = write_frame(
             settled,
@@ -112,8 +144,8 @@ def decisions_step(config: RunConfig) -> Step:
     return Step(
         name="sample_mixture",
         folders=("decisions",),
-        identities=(stage.identity(), identity("decisions", "1", config.dedup)),
-        upstream=("decide", "dedup_exact", "dedup_near"),
+        identities=(stage.identity(), identity("decisions", "1", config.dedup.model_copy(update={"store": None}))),
+        upstream=("decide", "dedup_exact", "dedup_near", *text_stages(config)),
         run=run,
     )
 
@@ -136,9 +168,7 @@ def _check_decisions(context: RunContext, num_rows: int) -> None:
 
 def _edits(config: RunConfig) -> tuple[Stage, ...]:
     """What happens to the text of a kept document, in order."""
-    edits = []
-    if config.clean_lines.edits:
-        edits.append(clean_lines.make_stage(resolve(config.clean_lines, config.measure)))
+    edits = [*edits_before_cuts(config), *(cut_text.make_stage(stage) for stage in text_stages(config))]
     if config.pii is not None:
         edits.append(redact_pii.make_stage(config.pii))
     return tuple(edits)
@@ -160,7 +190,7 @@ def redact_step(config: RunConfig) -> Step:
         results = run_units(
             context.spark,
             units=units,
-            process=redact_unit(context.folder("documents"), context.folder("decisions"), edits),
+            process=redact_unit(context.folder("documents"), context.folder("decisions"), edits, cut_folders(context)),
             outputs={"corpus": output},
             fingerprint=context.fingerprints["redact_pii"],
             progress=progress,
@@ -193,6 +223,6 @@ def redact_step(config: RunConfig) -> Step:
         name="redact_pii",
         folders=("corpus",),
         identities=tuple(edit.identity() for edit in edits),
-        upstream=("extract", "sample_mixture"),
+        upstream=("extract", "sample_mixture", *text_stages(config)),
         run=run,
     )

@@ -12,7 +12,7 @@ from filters.cutoffs import to_json
 from filters.line_rules import LINE_SIGNALS, resolve
 from filters.registry import required_signals
 from filters.signals import SIGNALS_SCHEMA
-from jobs.between import VERDICT
+from jobs.between import VERDICT, verdict_schema
 from jobs.config import RunConfig
 from jobs.passes import decide_unit, extract_unit, signals_schema
 from jobs.quality_models import score_stages
@@ -20,6 +20,7 @@ from jobs.rank_cutoffs import cutoffs_of_run
 from jobs.run_context import RunContext, Step
 from jobs.warm_up import warm_up
 from pipeline.archive.split import SplitBounds
+from pipeline.config import Config
 from pipeline.errors import LedgerError
 from pipeline.input_split import archives, units_to_repeat, work_bytes
 from pipeline.input_unit import InputUnit
@@ -119,16 +120,25 @@ def check_archives(results: list[UnitResult]) -> None:
             )
 
 
+class SurvivorScores(Config):
+    """What the verdicts carry because a survivor order looks at it, as a fingerprint sees it."""
+
+    columns: tuple[str, ...]
+
+
 def decide_step(config: RunConfig) -> Step:
     """Apply the thresholds to the stored signals: numbers only, so it takes seconds."""
     stage = decide.make_stage(config.filters)
-    carried = tuple(name for name in VERDICT.names if name not in ENDED.names)
+    schema = verdict_schema(*config.dedup.survivor_orders.values())
+    carried = tuple(name for name in schema.names if name not in ENDED.names)
     columns = (*carried, *ENDED.names, *required_signals(config.filters))
+    scores = tuple(name for name in carried if name not in VERDICT.names)
+    of_scores = (identity("survivor_scores", "1", SurvivorScores(columns=scores)),) if scores else ()
 
     def run(context: RunContext, progress: StageProgress) -> None:
         cutoffs = cutoffs_of_run(context, config.filters, progress)
         judging = decide.make_stage(config.filters, cutoffs)
-        output = Output(folder=context.folder("_work/verdicts"), schema=VERDICT, write_empty=True)
+        output = Output(folder=context.folder("_work/verdicts"), schema=schema, write_empty=True)
         units = [Unit(name=unit.unit, weight=work_bytes(unit), spec=unit.unit) for unit in context.units]
         progress.total = len(units)
         results = run_units(
@@ -142,12 +152,12 @@ def decide_step(config: RunConfig) -> Step:
             num_partitions=config.spark.partitions or context.spark.sparkContext.defaultParallelism,
         )
         files = [file.entry() for result in results for file in result.files]
-        context.commit("decide", "_work/verdicts", files, schema=VERDICT, details={"cutoffs": to_json(cutoffs)})
+        context.commit("decide", "_work/verdicts", files, schema=schema, details={"cutoffs": to_json(cutoffs)})
 
     return Step(
         name="decide",
         folders=("_work/verdicts",),
-        identities=(stage.identity(),),
+        identities=(stage.identity(), *of_scores),
         upstream=("extract",),
         run=run,
     )

@@ -12,7 +12,9 @@ from filters.line_rules import LINE_SIGNALS
 from filters.registry import enabled_names
 from jobs.config import RunConfig
 from jobs.run_context import RunContext, Step
-from jobs.run_folder import STAGES_AFTER_RULES, STAGES_BEFORE_RULES
+from jobs.run_folder import STAGES_BEFORE_RULES, stages_after_rules
+from jobs.steps_text_dedup import bytes_cut
+from jobs.text_stages import text_stages
 from pipeline import storage
 from pipeline.errors import LedgerError
 from pipeline.input_unit import ARCHIVE_FORMATS
@@ -23,6 +25,7 @@ from pipeline.ledger import (
     Ledger,
     LineRuleCount,
     ReasonCount,
+    TextCutCount,
     check,
     stage_balances,
 )
@@ -38,7 +41,7 @@ _FILE_FACTS = ("source", "warc_file", "format", "size_bytes", "sha256", "content
 
 def stage_order(config: RunConfig) -> list[str]:
     """Names of all that can end a record, in the order in which a record meets them."""
-    return [*STAGES_BEFORE_RULES, *enabled_names(config.filters), *STAGES_AFTER_RULES]
+    return [*STAGES_BEFORE_RULES, *enabled_names(config.filters), *stages_after_rules(text_stages(config))]
 
 
 def ledger_step(config: RunConfig) -> Step:
@@ -57,7 +60,7 @@ def ledger_step(config: RunConfig) -> Step:
         name="ledger",
         folders=(LEDGER_FOLDER,),
         identities=(identity("ledger", "2", config.filters),),
-        upstream=("extract", "sample_mixture", "redact_pii", "tokenize", "shards"),
+        upstream=("extract", *text_stages(config), "sample_mixture", "redact_pii", "tokenize", "shards"),
         run=run,
         products=("ledger.json",),
     )
@@ -92,6 +95,7 @@ def build(context: RunContext) -> Ledger:
         languages=tuple(languages),
         edits=tuple(_edits(context)),
         line_rules=tuple(LineRuleCount(**entry) for entry in context.manifest("corpus").details.get("line_rules", ())),
+        text_cuts=tuple(TextCutCount(**entry) for entry in bytes_cut(context)),
         bytes_left_by_line_rules=_bytes_left_by_line_rules(context, decisions),
         outputs=_outputs(context, decisions),
     )

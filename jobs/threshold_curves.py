@@ -3,8 +3,10 @@
 A curve has about ``NUM_POINTS`` thresholds: quantiles of the signal, and the thresholds in force. All languages share
 them, so that their rows add up. Of each threshold two answers are given: what the rule *alone* keeps of all documents
 with text, and what all rules *together* keep with this one moved and the others as the run has them, before
-deduplication. Filters that the run did not use are looked at with their default thresholds, alone and on top of the
-rest; languages that a filter leaves out, as if it judged them.
+deduplication. Filters on signals that the run did not use are looked at with their default thresholds, alone and on top
+of the rest; languages that a filter leaves out, as if it judged them. Filters on scores have curves where the run used
+them by plain thresholds; what draws or ranks (``top_fraction``, ``pareto``, DSIR, CCNet's fractions) has no threshold
+that could move.
 
 The signals are scanned once. Each document falls into one bin between neighbouring thresholds, so a batch costs one
 binary search per rule and document, and what is kept at every threshold is a running sum over bins; memory is
@@ -27,7 +29,7 @@ import pyarrow.parquet as pq
 from filters.cutoffs import find_all_cutoffs
 from filters.language import LANGUAGE
 from filters.ranking import Cutoffs
-from filters.registry import FILTERS, FiltersConfig, enabled_filters, judge, required_signals
+from filters.registry import FILTERS, FiltersConfig, filters_by_rules, judge, required_signals
 from filters.rule import Rule, fires, thresholds_of_rows
 from filters.thresholds import ByLanguage
 from jobs.report_facts import sample_signals
@@ -98,10 +100,12 @@ def bytes_per_token(run: RunFolder) -> dict[str, float]:
 def _empty_curves(run: RunFolder, filters: FiltersConfig) -> list[Curve]:
     """A curve for each rule, with the thresholds to look at."""
     measured = set(run.dataset("signals").schema.names)
-    enabled = {filter_.name: config for filter_, config in enabled_filters(filters)}
+    by_rules = filters_by_rules(filters)
+    enabled = {filter_.name: config for filter_, config in by_rules}
+    on_scores = [filter_ for filter_, _ in by_rules if filter_ not in FILTERS]
     rules = [
-        (filter_, rule, enabled.get(filter_.name, filter_.config_type()))
-        for filter_ in FILTERS
+        (filter_, rule, enabled[filter_.name] if filter_.name in enabled else filter_.config_type())
+        for filter_ in (*FILTERS, *on_scores)
         for rule in filter_.rules
         if rule.signal in measured
     ]
@@ -170,8 +174,8 @@ def _signals(found: list[Curve]) -> list[str]:
 
 
 def _without_rules(filters: FiltersConfig) -> FiltersConfig:
-    """``filters`` with nothing left in them but what is no rule: unwanted languages, and filters on scores."""
-    off: dict[str, ByLanguage | None] = {filter_.name: None for filter_ in FILTERS}
+    """``filters`` with nothing left in them but what is no rule: unwanted languages, and filters that draw or rank."""
+    off: dict[str, ByLanguage | None] = {filter_.name: None for filter_, _ in filters_by_rules(filters)}
     if filters.language is not None:
         off[LANGUAGE.name] = filters.language.model_copy(update={"min_score": None, "lang": {}})
     return filters.model_copy(update=off)

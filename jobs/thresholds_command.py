@@ -44,27 +44,38 @@ def curves(run_folder: str) -> None:
     help="Filter to derive for; may be repeated.",
 )
 @click.option("--min-documents", type=click.IntRange(min=2), default=100, show_default=True, help="Of a language.")
+@click.option("--stop-words", is_flag=True, help="Stop words too: each language's most frequent words.")
 @click.option("--output", metavar="FILE.toml", help="Write here instead of printing.")
 def derive(
-    source: str, method: Any, reference: str, filter_names: tuple[str, ...], min_documents: int, output: str | None
+    source: str,
+    method: Any,
+    reference: str,
+    filter_names: tuple[str, ...],
+    min_documents: int,
+    stop_words: bool,
+    output: str | None,
 ) -> None:
     """Thresholds for every language of a reference corpus, as TOML for a run's config.
 
     The corpus is clean text in many languages, such as Wikipedia: a finished RUN over it, or the CONFIG of one, which
     is then run up to its signals.
     """
+    from jobs import derive_stop_words
     from jobs.derive_thresholds import as_toml, derive_tables
     from jobs.run_folder import RunFolder
     from pipeline import storage
 
+    run = RunFolder(_run_of(source))
     tables = derive_tables(
-        RunFolder(_run_of(source)),
+        run,
         method=method,
         reference=reference,
         filter_names=filter_names,
         min_documents=min_documents,
     )
     text = as_toml(tables, method=method, reference=reference)
+    if stop_words:
+        text += derive_stop_words.as_toml(derive_stop_words.derive_stop_words(run, min_documents=min_documents))
     if output is None:
         click.echo(text, nl=False)
     else:

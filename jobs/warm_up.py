@@ -14,9 +14,9 @@ from pipeline.page_batches import PageBatches
 from pipeline.stage import Stage, fuse
 
 _PAGE = (
-    b"<!doctype html><html><head><title>Swifts</title></head><body><p>The swifts came back to the old tower in the "
-    b"first week of May, and they left it again before the end of July.</p></body></html>"
-)
+    "<!doctype html><html><head><title>Swifts</title></head><body><p>The swifts came back to the old café in the "
+    "first week of May, and they left it again before the end of July.</p></body></html>"
+).encode("latin-1")  # so that the tables by which charsets are told apart are loaded, too
 _loaded: set[str] = set()
 
 

@@ -55,6 +55,8 @@ class Answer(Config):
         num_pages: of the run.
         num_gained: documents that are kept after the change and were not before.
         num_lost: the other way round.
+        as_the_run_did: corpus-wide text stages: documents that are still there lose what they lost in the run, or are
+            dropped as they were; those that come in have never been compared.
         samples: some of both, drawn by the hash that is their id.
     """
 
@@ -65,6 +67,7 @@ class Answer(Config):
     after: Funnel
     num_gained: int
     num_lost: int
+    as_the_run_did: tuple[str, ...] = ()
     samples: tuple[SamplePage, ...]
 
 
@@ -98,6 +101,7 @@ def what_if(run_folder: str, changes: dict[str, Any], *, num_samples: int = NUM_
         after=funnel(after.pages, new),
         num_gained=len(gained),
         num_lost=len(lost),
+        as_the_run_did=run.text_stages,
         samples=tuple(_samples(run, before, after, gained, lost, num_samples)),
     )
 

@@ -13,11 +13,14 @@ from typing import Any
 
 from jobs.config import RunConfig
 from jobs.run_folder import RunFolder
+from jobs.text_stages import TABLES
 from pipeline.config import parse
 from pipeline.errors import ConfigError
 
-_NEED_TEXT = ("read", "url", "extract", "language", "measure", "quality", "clean_lines", "dedup.minhash")
-_ASKED = "[filters], [dedup.exact], [dedup.near] or [mixture]"
+_MEASURED = ("read", "url", "extract", "language", "measure", "quality", "clean_lines", "dedup.minhash")
+_NEED_TEXT = (*_MEASURED, *(".".join(table) for table in TABLES.values()))
+_ASKED = "[filters], [dedup], [dedup.exact], [dedup.near] or [mixture]"
+_OF_DEDUP = tuple(f"dedup.{name}" for name in ("scope", "window_dumps", "dump_order", "source_priority"))
 _OPTIONAL_TABLES = ("dedup.exact", "dedup.near")
 
 
@@ -83,11 +86,12 @@ def _refuse_others(changes: dict[str, Any]) -> None:
         inner = [f"{table}.{name}" for name in value] if table == "dedup" and isinstance(value, dict) else [table]
         for name in inner:
             if name in _NEED_TEXT:
+                does = "decides what is read or measured" if name in _MEASURED else "compares texts"
                 raise ConfigError(
-                    f"[{name}] decides what is read or measured, so an answer needs the text again; expected keys of "
-                    f"{_ASKED}; change the config and run `chaffinch run`"
+                    f"[{name}] {does}, so an answer needs the text again; expected keys of {_ASKED}; "
+                    f"change the config and run `chaffinch run`"
                 )
-            if name not in ("filters", "mixture", *_OPTIONAL_TABLES):
+            if name not in ("filters", "mixture", *_OPTIONAL_TABLES, *_OF_DEDUP):
                 raise ConfigError(
                     f"[{name}] has no say in which documents are kept; expected keys of {_ASKED}; leave it out"
                 )

@@ -1,7 +1,7 @@
 """Every page's fate under another config, from the columns of ``signals/``, in memory and without Spark.
 
 The line's own parts decide: ``stages.decide`` on batches of signals, ``filters.mixture`` on totals, the draws of
-``stages.sample_mixture``; copies are found by ``jobs/copies_in_memory.py``. Nothing is taken over from what the run
+``stages.sample_mixture``; copies are found by ``jobs/what_if_copies.py``. Nothing is taken over from what the run
 decided: a filter that lets one more document in may change which copy of another is kept, how full a language is, and
 with it the fate of documents that no rule looked at twice.
 
@@ -23,17 +23,16 @@ import pyarrow.compute as pc
 from filters.cutoffs import find_all_cutoffs
 from filters.mixture import plan_epochs
 from filters.registry import required_signals
-from jobs.between import EXACT, NEAR
-from jobs.config import DedupConfig, RunConfig
-from jobs.copies_in_memory import exact_copies, near_copies
+from jobs.config import RunConfig
 from jobs.run_folder import RunFolder
+from jobs.what_if_copies import columns_of, find_copies
+from jobs.what_if_drops import dropped_by_text_stages
 from pipeline.errors import ConfigError
 from pipeline.language_codes import UNDETERMINED
 from pipeline.schema import ENDED
 from pipeline.stage import fuse
-from stages import decide, dedup_exact, dedup_near
+from stages import decide
 from stages.sample_mixture import SampleMixtureConfig, draws, held_out
-from stages.survivor import order_columns
 
 _ROWS_PER_BATCH = 1 << 16
 _SETTLED = ("doc_id", "lang", "num_bytes")
@@ -61,13 +60,18 @@ def settle(run: RunFolder, config: RunConfig) -> Settled:
     """
     pages = _judged(run, config)
     is_alive = pc.and_(pc.is_null(pages.column("ended_reason")), pc.is_valid(pages.column("row_index"))).to_numpy()
-    kept_place, is_exact, is_near = _without_copies(run, pages, np.flatnonzero(is_alive), config.dedup)
-    survivors = np.flatnonzero(is_alive & ~is_exact & ~is_near)
+    found = find_copies(run, config, pages, np.flatnonzero(is_alive))
+    by_text = dropped_by_text_stages(run, pages.column("doc_id"))
+    is_left = is_alive & ~found.is_any
+    survivors = np.flatnonzero(is_left & ~by_text.is_dropped)
     documents = pages.select(list(dict.fromkeys([*_SETTLED, config.mixture.by]))).take(survivors)
     copies, draw, limit = _sampled(documents, config.mixture)
     fates = _Fates(pages)
-    fates.end(is_exact, dedup_exact.NAME, EXACT)
-    fates.end(is_near, dedup_near.NAME, NEAR)
+    for (stage, reason), is_copy in found.is_copy.items():
+        fates.end(is_copy, stage, reason)
+    for stage, reason, ends in by_text.by_reason():
+        fates.end(is_left & ends, stage, reason, by_text.value, by_text.threshold)
+    kept_place = np.where(is_left & by_text.is_dropped, by_text.kept_place, found.kept_place)
     is_over, value, threshold = (np.zeros(pages.num_rows, kind) for kind in (bool, float, float))
     is_over[survivors], value[survivors], threshold[survivors] = copies == 0, draw, limit
     fates.end(is_over, "sample_mixture", str(config.mixture.reason), value, threshold)
@@ -88,8 +92,8 @@ class _Fates:
         ends: np.ndarray,
         stage: str,
         reason: str,
-        value: np.ndarray | None = None,
-        threshold: np.ndarray | None = None,
+        value: np.ndarray | pa.Array | None = None,
+        threshold: np.ndarray | pa.Array | None = None,
     ) -> None:
         """End the pages where ``ends``; value and threshold are null if not given."""
         here = pa.array(ends)
@@ -106,9 +110,7 @@ class _Fates:
 
 def _judged(run: RunFolder, config: RunConfig) -> pa.Table:
     """All pages with what the rules say of them, and what deduplication looks at."""
-    orders = [dedup.survivor_order for dedup in (config.dedup.exact, config.dedup.near) if dedup is not None]
-    of_orders = [name for order in orders for name in order_columns(order).names]
-    carried = list(dict.fromkeys([*_SETTLED, config.mixture.by, "row_index", "text_hash", "bands", *of_orders]))
+    carried = list(dict.fromkeys([*_SETTLED, config.mixture.by, "row_index", *columns_of(config)]))
     columns = list(dict.fromkeys([*carried, *ENDED.names, *required_signals(config.filters)]))
     dataset = run.dataset("signals")
     missing = [name for name in columns if name not in dataset.schema.names]
@@ -128,45 +130,6 @@ def _judged(run: RunFolder, config: RunConfig) -> pa.Table:
     batches = list(scan(lambda batch: judge(batch).select(wanted)))
     schema = pa.schema([dataset.schema.field(name) for name in wanted])
     return pa.Table.from_batches(batches, schema=schema)
-
-
-def _without_copies(
-    run: RunFolder, pages: pa.Table, alive: np.ndarray, dedup: DedupConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which documents are copies.
-
-    Returns:
-        Each shape (num_pages,): the place of the document that stands for a page, whether it is an exact copy, whether
-        it is a near copy.
-    """
-    own_place = np.arange(pages.num_rows)
-    kept_place = own_place.copy()
-    if dedup.exact is not None:
-        columns = [*order_columns(dedup.exact.survivor_order).names, "text_hash"]
-        kept_place[alive] = alive[exact_copies(pages.select(columns).take(alive), dedup.exact.survivor_order)]
-    is_exact = kept_place != own_place
-    left = alive[~is_exact[alive]]
-    if dedup.near is not None:
-        columns = [*order_columns(dedup.near.survivor_order).names, "bands"]
-        documents = pages.select(columns).take(left)
-        kept_place[left] = left[near_copies(documents, lambda numbers: _signatures(run, left[numbers]), dedup.near)]
-    is_near = (kept_place != own_place) & ~is_exact
-    return kept_place[kept_place], is_exact, is_near  # what is kept of exact copies may itself be a near copy
-
-
-def _signatures(run: RunFolder, places: np.ndarray) -> pa.Array:
-    """Signatures of pages by their places in ``signals/``; the column is read through once, only these are held."""
-    order = np.argsort(places)
-    wanted = places[order]
-    parts = [pa.array([], pa.large_binary())]
-    start = 0
-    for batch in run.dataset("signals").to_batches(columns=["signature"], batch_size=_ROWS_PER_BATCH):
-        first, last = np.searchsorted(wanted, (start, start + batch.num_rows))
-        parts.append(batch.column(0).take(pa.array(wanted[first:last] - start)).cast(pa.large_binary()))
-        start += batch.num_rows
-    back = np.empty(len(order), np.int64)
-    back[order] = np.arange(len(order))
-    return pa.concat_arrays(parts).take(pa.array(back))
 
 
 def _sampled(documents: pa.Table, config: SampleMixtureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -28,6 +28,12 @@ def render(answer: Answer, *, width_columns: int | None = None) -> str:
 def _print_answer(console: Console, answer: Answer) -> None:
     before, after = answer.before, answer.after
     console.print(f"{plural(answer.num_pages, 'page')}. {_sentence(answer)}", markup=False)
+    if answer.as_the_run_did:
+        console.print(
+            f"Taken as the run made them: what {' and '.join(answer.as_the_run_did)} cut and dropped. Documents that "
+            f"come in have not been compared, so some of them may yet be cut or dropped.",
+            markup=False,
+        )
     heads = ("before", "after", "change")
     print_table(console, "Dropped by stage", ("stage", *heads), list(_stage_rows(before, after)))
     print_table(console, "Dropped by reason", ("stage", "reason", *heads), list(_reason_rows(before, after)))

@@ -35,6 +35,7 @@ class InputConfig(Config):
     Args:
         name: the source; part of every record's id. A release's own name if left out.
         domain: the unit of mixing and held-out evaluation; the name if null.
+        dump: the dump that its documents are of, for deduplication (``pipeline/dump_plan.py``); the name if null.
         source: ``files``, or ``commoncrawl`` for a release of it.
         paths: paths, globs (``*``, ``?``, ``[…]``, ``**``) or URLs; relative ones count from the folder in which the
             run starts. With a list of paths or a release: how many of its files, or ``all``.
@@ -52,6 +53,7 @@ class InputConfig(Config):
 
     name: str = Field(min_length=1)
     domain: str | None = Field(default=None, min_length=1)
+    dump: str | None = Field(default=None, min_length=1)
     source: Literal["files", "commoncrawl"] = "files"
     paths: tuple[str, ...] | int | Literal["all"]
     path_list: str | None = Field(default=None, min_length=1)
@@ -63,6 +65,11 @@ class InputConfig(Config):
     format: Literal["auto"] | Format = "auto"
     columns: TableColumns = TableColumns()
     one_document_per: Literal["file", "line"] = "file"
+
+    @property
+    def dump_name(self) -> str:
+        """The dump that its documents are of."""
+        return self.dump or self.name
 
     @property
     def is_listed(self) -> bool:

@@ -7,6 +7,9 @@ Two independent counts meet in it: what the readers saw, and the rows that lie o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
 
 from pipeline.config import Config
 from pipeline.errors import LedgerError
@@ -77,11 +80,19 @@ class LineRuleCount(Config):
     num_bytes: int
 
 
+class TextCutCount(Config):
+    """What a corpus-wide stage cut of the kept documents: how many it cut, and UTF-8 bytes, as it wrote them down."""
+
+    stage: str
+    num_documents: int
+    num_bytes: int
+
+
 class Ledger(Config):
     """Contents of ``ledger.json``.
 
     ``edits`` are in the order in which text goes through them. ``bytes_left_by_line_rules`` is what pass 1 measured of
-    the documents that were kept; null where lines are not cleaned.
+    the documents that were kept; null where lines are not cleaned. ``text_cuts`` is left out where no stage cuts texts.
     """
 
     archives: tuple[Archive, ...]
@@ -97,6 +108,7 @@ class Ledger(Config):
     edits: tuple[EditCount, ...] = ()
     line_rules: tuple[LineRuleCount, ...] = ()
     bytes_left_by_line_rules: int | None = None
+    text_cuts: Annotated[tuple[TextCutCount, ...], Field(exclude_if=lambda cuts: not cuts)] = ()
     outputs: dict[str, int]
 
 
@@ -181,6 +193,10 @@ def _check_edits(ledger: Ledger) -> None:
             taken = sum(entry.num_bytes for entry in ledger.line_rules)
             _equal("bytes before cleaning lines = after + by rule", edit.bytes_before, edit.bytes_after + taken)
             _equal("bytes left by line rules, as measured and as written", ledger.bytes_left_by_line_rules, num_bytes)
+        for cut in ledger.text_cuts:
+            if cut.stage == edit.stage:
+                gone = edit.bytes_before - edit.bytes_after
+                _equal(f"bytes cut by {cut.stage}, as found and as carried out", cut.num_bytes, gone)
 
 
 def _equal(what: str, found: int | None, expected: int) -> None:

@@ -142,10 +142,10 @@ DECISION = pa.schema(
 CLUSTER = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("cluster_id", pa.string()),  # smallest doc_id of the cluster
+        ("cluster_id", pa.string()),  # smallest doc_id of the cluster; between dumps the older document
         ("kept_doc_id", pa.string()),
         ("similarity", pa.float64()),  # estimated Jaccard similarity to the kept document; 1 for exact copies
-        ("kind", pa.string()),  # "exact" or "near"
+        ("kind", pa.string()),  # "exact" or "near"; "exact_older" or "near_older" between dumps
     ]
 )
 """``clusters/``: one row per member of a cluster of two or more."""

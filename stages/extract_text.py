@@ -42,7 +42,7 @@ from pipeline.schema import ENDED, ERROR, TEXT
 from pipeline.stage import Stage, with_columns
 
 NAME = "extract_text"
-VERSION = "2"
+VERSION = "3"
 
 INPUT = pa.schema(
     [("content_type", pa.string()), ("charset", pa.string()), ("payload", pa.binary()), *ENDED, *ERROR],

@@ -78,6 +78,7 @@ class TrainConfig(Config):
     spikes: SpikeConfig | None = None
     measure_noise_scale: bool = False  # gradient noise scale, in the metrics; needs two forward passes a step or more
     tensorboard: bool = False  # event files beside metrics.jsonl
+    compile: bool = False  # torch.compile
     document_masking: bool = False  # whether attention stops at the borders of documents in a sequence
     parallel: Literal["ddp", "fsdp"] = "ddp"  # how the processes that torchrun started share the work
     num_threads: int = Field(default=2, gt=0, le=1024)

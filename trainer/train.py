@@ -2,8 +2,8 @@
 
 What lies in ``output`` afterwards::
 
-    metrics.jsonl    one line per step: step, tokens, loss (nats per token), learning_rate, grad_norm
-    timings.jsonl    one line per step: step, seconds, tokens_per_second, mfu (null on a CPU)
+    metrics.jsonl    one line per step: step, tokens, loss (nats per token), bits_per_byte, learning_rate, grad_norm
+    timings.jsonl    one line per step: step, seconds, loader_seconds, tokens_per_second; on a GPU mfu, memory_bytes
     checkpoint/      the last checkpoint: weights, optimiser, step
 
 On a CPU everything but ``timings.jsonl`` is a function of config and shards alone, down to the last bit, whether or
@@ -109,9 +109,9 @@ def _check_processes(config: TrainConfig) -> None:
 
 
 def _result(run: TrainingRun, batches: Batches) -> TrainResult:
-    losses = run.losses()
+    losses = run.curves.column("loss")
     tail = losses[-max(1, len(losses) // 10) :]
-    settled = run.metrics()[len(losses) // 2 :]
+    settled = run.curves.metrics[len(losses) // 2 :]
     num_params = flops.num_params_non_embedding(run.config.model)
     return TrainResult(
         num_steps=run.step,

@@ -6,12 +6,10 @@ first writes.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +28,7 @@ from trainer.checkpoint import (
     save_checkpoint,
 )
 from trainer.config import TrainConfig
+from trainer.curves import Curves
 from trainer.data import IGNORED_TARGET
 from trainer.device import choose_device
 from trainer.gradients import accumulate
@@ -38,9 +37,9 @@ from trainer.model import Decoder
 from trainer.objectives import Batch
 from trainer.optim import build_optimizers, learning_rate
 from trainer.parallel import current_processes, like, spread, whole
+from trainer.prefetch import prefetching
 from trainer.selection import load_selection
 from trainer.spikes import is_spike
-from trainer.tensorboard import check_tensorboard, write_events
 
 
 @dataclass(frozen=True)
@@ -69,28 +68,28 @@ class TrainingRun:
         self.vocab_size = manifest.vocab_size
         self.eos_token_id = manifest.eos_token_id
         self._tokenizer_sha256 = manifest.tokenizer_sha256
+        trained_on = manifest.of_split("train")
+        num_bytes = sum(entry.num_bytes for entry in trained_on)
+        self._tokens_per_byte = sum(entry.num_tokens for entry in trained_on) / max(1, num_bytes)
         self.identity = run_identity(config, manifest)
         self.device = choose_device(config.device)
         self.processes = current_processes()
-        if config.tensorboard:
-            check_tensorboard()
         self._selection = load_selection(config, manifest, self.device)
         self.batch_offset = 0  # batches that rewinds have skipped
         self.rate_scale = 1.0  # what lower rates have left of the learning rate
         self.interventions = 0
-        self._timings: list[str] = []
+        self.curves = Curves(output, tensorboard=config.tensorboard, is_writer=self.processes.is_first)
         self._begin()
 
     def _begin(self) -> None:
         """The state before the first step."""
         num_ids = self.vocab_size + self.config.objective.num_special_ids
         self.model = Decoder(self.config.model, num_ids, seed=self.config.seed).to(self.device)
-        self._losses_of = spread(self.model, self.config.parallel, self.processes)
+        self._losses_of = spread(self.model, self.config.parallel, self.processes, compiled=self.config.compile)
         self.optimizers = build_optimizers(self.model, self.config.optimizer)
         self.step = 0
         self.num_tokens = 0
-        self._metrics: list[dict[str, Any]] = []
-        self._num_shown = 0  # steps that TensorBoard has
+        self.curves.cut_back(0)
 
     def resume(self, *, overwrite: bool) -> None:
         """Take up the last checkpoint of ``output``, if there is one; ``overwrite``: delete it if another run's."""
@@ -105,9 +104,7 @@ class TrainingRun:
         record = checkpoint.record
         self.batch_offset, self.rate_scale = record["batch_offset"], record["rate_scale"]
         self.interventions = record["interventions"]
-        self._metrics = [json.loads(line) for line in self._read_lines("metrics.jsonl")[: self.step]]
-        timings = self._read_lines("timings.jsonl")
-        self._timings = [line for line in timings if json.loads(line)["step"] <= self.step]
+        self.curves.read(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Weights, optimisers and counts as they were; the curve is cut back to them."""
@@ -126,32 +123,39 @@ class TrainingRun:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": cut})
         self.step = checkpoint.step
         self.num_tokens = checkpoint.record["num_tokens"]
-        self._metrics = self._metrics[: self.step]
-        self._num_shown = self.step
+        self.curves.cut_back(self.step)
 
     def take_steps(self, batches: Batches, on_progress: Callable[[TrainProgress], None] | None) -> None:
         """Train to the last step, with a checkpoint every ``checkpoint_every_steps`` and at the end."""
         config, first_step = self.config, self.step
-        per_token = flops.flops_per_token(config.model, self.vocab_size)
-        device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         started = time.monotonic()
         self.model.train()
-        while self.step < config.steps:
-            step_started = time.monotonic()
-            batch = batches.batch(self.step + self.batch_offset, self.processes.rows())
-            loss = self._take_step(batch)
-            if loss is None:
-                continue  # back at a checkpoint
-            now = time.monotonic()
-            rate = batch.inputs.size * self.processes.count / (now - step_started)
-            mfu = flops.model_flops_utilization(rate * per_token, device_name, config.dtype)
-            timing = {"step": self.step, "seconds": now - step_started, "tokens_per_second": rate, "mfu": mfu}
-            self._timings.append(json.dumps(timing))
-            if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
-                self.save()
-            if on_progress is not None:
-                seconds_left = (now - started) / max(1, self.step - first_step) * (config.steps - self.step)
-                on_progress(TrainProgress(self.step, config.steps, loss, rate, seconds_left))
+        with prefetching(batches, self.processes.rows(), config.steps) as prefetched:
+            while self.step < config.steps:
+                step_started = time.monotonic()
+                batch = prefetched.take(self.step + self.batch_offset)
+                waited = time.monotonic() - step_started
+                loss = self._take_step(batch)
+                if loss is None:
+                    continue  # back at a checkpoint
+                now = time.monotonic()
+                rate = batch.inputs.size * self.processes.count / (now - step_started)
+                timing = {"step": self.step, "seconds": now - step_started, "loader_seconds": waited}
+                self.curves.add_timing({**timing, "tokens_per_second": rate, **self._utilisation(rate)})
+                if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
+                    self.save()
+                if on_progress is not None:
+                    seconds_left = (now - started) / max(1, self.step - first_step) * (config.steps - self.step)
+                    on_progress(TrainProgress(self.step, config.steps, loss, rate, seconds_left))
+
+    def _utilisation(self, tokens_per_second: float) -> dict[str, float | None]:
+        """MFU and the most memory used so far; None on a CPU."""
+        if self.device.type != "cuda":
+            return {"mfu": None, "memory_bytes": None}
+        per_token = flops.flops_per_token(self.config.model, self.vocab_size) / self.processes.count
+        name = torch.cuda.get_device_name(self.device)
+        mfu = flops.model_flops_utilization(tokens_per_second * per_token, name, self.config.dtype)
+        return {"mfu": mfu, "memory_bytes": torch.cuda.max_memory_allocated(self.device)}
 
     def _take_step(self, batch: Batch) -> float | None:
         """One optimiser step; returns the mean loss of the batch before it in nats per token, None after a rewind."""
@@ -163,18 +167,18 @@ class TrainingRun:
         max_norm = config.optimizer.max_grad_norm or math.inf
         grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)))
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            self._write_curves()
+            self.curves.write()
             raise ConfigError(
                 f"loss {loss} and gradient norm {grad_norm} at step {self.step + 1} of {config.steps}, learning rate "
                 f"{rate:.3g} ({self.output}); expected finite numbers; lower optimizer.learning_rate or raise "
                 f"optimizer.warmup_steps, and delete {self.output} to start again"
             )
         spikes = config.spikes
-        is_loss_spike = spikes is not None and is_spike(self.losses(), loss, spikes)
+        is_loss_spike = spikes is not None and is_spike(self.curves.column("loss"), loss, spikes)
         if spikes is not None and spikes.action != "skip" and is_loss_spike:
             self._go_back()
             return None
-        norms = [row["grad_norm"] for row in self._metrics]
+        norms = self.curves.column("grad_norm")
         is_skipped = spikes is not None and (is_loss_spike or is_spike(norms, grad_norm, spikes))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -188,12 +192,13 @@ class TrainingRun:
             "step": self.step,
             "tokens": self.num_tokens,
             "loss": loss,
+            "bits_per_byte": loss / math.log(2) * self._tokens_per_byte,
             "learning_rate": rate,
             "grad_norm": grad_norm,
         }
         if spikes is not None:
             metrics |= {"skipped": is_skipped, "interventions": self.interventions}
-        self._metrics.append({**metrics, **noise})
+        self.curves.metrics.append({**metrics, **noise})
         return loss
 
     def _go_back(self) -> None:
@@ -201,7 +206,7 @@ class TrainingRun:
         spikes, spike_step = self.config.spikes, self.step
         assert spikes is not None
         if self.interventions == spikes.max_interventions:
-            self._write_curves()
+            self.curves.write()
             raise ConfigError(
                 f"the loss spikes again at step {spike_step + 1} of {self.config.steps} after {self.interventions} "
                 f"times {spikes.action} ({self.output}); expected at most max_interventions [train.spikes]; lower "
@@ -224,7 +229,7 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write curves and checkpoint; the curves first, so that no checkpoint is ahead of its curve."""
-        self._write_curves()
+        self.curves.write()
         arrays = {f"model.{name}": _to_numpy(tensor) for name, tensor in self.model.named_parameters()}
         for number, optimizer in enumerate(self.optimizers):
             for index, state in optimizer.state_dict()["state"].items():
@@ -243,33 +248,6 @@ class TrainingRun:
         if self.processes.is_first:
             save_checkpoint(checkpoint_folder(self.output), Checkpoint(self.step, arrays, record))
         self.processes.wait()
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """What ``metrics.jsonl`` says of each step so far."""
-        return list(self._metrics)
-
-    def losses(self) -> list[float]:
-        """Mean loss of each step so far, in nats per token."""
-        return [row["loss"] for row in self._metrics]
-
-    def _write_curves(self) -> None:
-        metrics = [json.dumps(row) for row in self._metrics]
-        if not self.processes.is_first:
-            return
-        for name, lines in (("metrics.jsonl", metrics), ("timings.jsonl", self._timings)):
-            storage.write_bytes(storage.join(self.output, name), "".join(f"{line}\n" for line in lines).encode())
-        if self.config.tensorboard and self._num_shown < len(self._metrics):
-            timings = {row["step"]: row for row in map(json.loads, self._timings)}
-            new = [{**row, **_numbers(timings.get(row["step"], {}))} for row in self._metrics[self._num_shown :]]
-            write_events(self.output, new, purge_step=self._num_shown + 1)
-            self._num_shown = len(self._metrics)
-
-    def _read_lines(self, name: str) -> list[str]:
-        return storage.read_bytes(storage.join(self.output, name)).decode().splitlines()
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

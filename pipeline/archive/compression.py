@@ -25,6 +25,7 @@ import zstandard
 from fastwarc.stream_io import Lz4Reader
 
 _MAX_LZ4_FRAME_BYTES = 1 << 28
+_SALVAGE_STEP_BYTES = 64
 _MAX_ZSTD_WINDOW_BYTES = 1 << 27
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
@@ -165,6 +166,20 @@ def _lz4_decoder(_: bytes | None) -> Decoder:
 def compression_of(head: bytes) -> Compression | None:
     """The compression whose magic bytes ``head`` (4 bytes or more) starts with."""
     return next((known for known in COMPRESSIONS if known.magic.match(head)), None)
+
+
+def salvage(data: bytes, compression: Compression, dictionary: bytes | None) -> bytes:
+    """What decompresses before the damage: enough, as a rule, to say which record was hit."""
+    decoder = compression.decoder(dictionary)
+    decoded = bytearray()
+    for at in range(0, len(data), _SALVAGE_STEP_BYTES):
+        try:
+            decoded += decoder.decompress(data[at : at + _SALVAGE_STEP_BYTES])
+        except DECODE_ERRORS:
+            break
+        if decoder.eof:
+            break
+    return bytes(decoded)
 
 
 COMPRESSIONS = (

@@ -27,11 +27,11 @@ from pipeline.archive.compression import (
     MAX_DICTIONARY_BYTES,
     Compression,
     compression_of,
+    salvage,
     zstd_dictionary,
 )
 from pipeline.archive.window import READ_BYTES, Window
 
-_SALVAGE_STEP_BYTES = 64
 _MAX_RECORD_START_BYTES = 1 << 14
 _ZSTD_DICTIONARY_FRAME = b"\x5d\x2a\x4d\x18"
 _SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
@@ -152,7 +152,7 @@ def _compression_behind_garbage(head: bytes, starts_record: Callable[[bytes], bo
         (match.start(), compression) for compression in COMPRESSIONS for match in compression.magic.finditer(head)
     ]
     for at, compression in sorted(candidates, key=lambda candidate: candidate[0]):
-        if starts_record(_salvage(head[at : at + compression.probe_bytes], compression, None)):
+        if starts_record(salvage(head[at : at + compression.probe_bytes], compression, None)):
             return compression
     return None
 
@@ -182,7 +182,7 @@ def _member_spans(
         try:
             decoded = decoder.decompress(data)
         except DECODE_ERRORS as error:
-            if window.offset == start and (salvaged := _salvage(data, compression, dictionary)):
+            if window.offset == start and (salvaged := salvage(data, compression, dictionary)):
                 yield Span(salvaged, start, True)
             message = f"{compression.name} member cannot be decompressed ({error}), expected intact data"
             return Damage(start, "CorruptMember", message)
@@ -191,20 +191,6 @@ def _member_spans(
             yield Span(decoded, start, starts_member)
             starts_member = False
     return None
-
-
-def _salvage(data: bytes, compression: Compression, dictionary: bytes | None) -> bytes:
-    """What decompresses before the damage: enough, as a rule, to say which record was hit."""
-    decoder = compression.decoder(dictionary)
-    decoded = bytearray()
-    for at in range(0, len(data), _SALVAGE_STEP_BYTES):
-        try:
-            decoded += decoder.decompress(data[at : at + _SALVAGE_STEP_BYTES])
-        except DECODE_ERRORS:
-            break
-        if decoder.eof:
-            break
-    return bytes(decoded)
 
 
 def _skip_frame(window: Window, dictionary: bytes | None, *, is_first: bool) -> tuple[Damage | None, bytes | None]:
@@ -253,7 +239,7 @@ def _resynchronise(
             return
         for match in compression.magic.finditer(data):
             candidate = window.peek(match.start() + compression.probe_bytes)[match.start() :]
-            if starts_record(_salvage(candidate, compression, dictionary)):
+            if starts_record(salvage(candidate, compression, dictionary)):
                 window.advance(match.start())
                 return
         window.advance(len(data) - 3)  # a magic number may lie across the cut

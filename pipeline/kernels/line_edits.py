@@ -39,7 +39,7 @@ from pipeline.kernels.line_verdicts import (
     scan_line,
     utf8_bytes,
 )
-from pipeline.kernels.unicode_tables import character_flags, decode_utf8
+from pipeline.kernels.unicode_tables import FLAGS, character_flags, decode_utf8
 
 LINE_FACTS = ("num_words", "num_words_flagged_by_refinedweb", "cleaned_num_bytes", "cleaned_num_words")
 """What is counted of each text before the counts by rule; a word is a run between white space."""
@@ -120,8 +120,8 @@ def edit_texts(text: TextBuffers, settings: LineSettings, *, is_edited: np.ndarr
 @njit(nogil=True, cache=True)
 def _edit_all(data, offsets, is_valid, is_edited, flag_table, rules, lists, most_bytes, writes, counts, out, ends):
     room = most_bytes + 1
-    codes, flags = np.empty(room, np.uint32), np.empty(room, np.uint16)
-    line_codes, line_flags = np.empty(room, np.uint32), np.empty(room, np.uint16)
+    codes, flags = np.empty(room, np.uint32), np.empty(room, FLAGS)
+    line_codes, line_flags = np.empty(room, np.uint32), np.empty(room, FLAGS)
     verdict = np.empty(VERDICT_SIZE, np.int64)
     position = 0
     for row in range(is_valid.size):

@@ -17,7 +17,7 @@ from numba import njit
 
 from pipeline.kernels.arrow_text import TextBuffers
 from pipeline.kernels.compilation import kernel
-from pipeline.kernels.unicode_tables import ALPHA, DIGIT, EXTEND, character_flags, decode_utf8
+from pipeline.kernels.unicode_tables import ALPHA, DIGIT, EXTEND, FLAGS, character_flags, decode_utf8
 
 NO_HASH = np.uint64(0)
 _START = np.uint64(0x9AE16A3B2F90404F)
@@ -64,19 +64,6 @@ def hash_line(codes, flags, start, end, blocks, lower):
     return value if value != NO_HASH else np.uint64(1)
 
 
-@kernel
-def contains_hash(hashes, value):
-    """Whether ``value`` is among ``hashes`` (uint64, sorted)."""
-    low, high = 0, hashes.size
-    while low < high:
-        middle = (low + high) >> 1
-        if hashes[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low < hashes.size and hashes[low] == value
-
-
 def hash_lines(lines: TextBuffers) -> np.ndarray:
     """Hash of each line, uint64, shape (num_lines,); ``NO_HASH`` for null rows and lines without letters or digits."""
     hashes = np.zeros(len(lines.is_valid), dtype=np.uint64)
@@ -87,7 +74,7 @@ def hash_lines(lines: TextBuffers) -> np.ndarray:
 
 @njit(nogil=True, cache=True)
 def _hash_all(data, offsets, is_valid, flag_table, lower_case, most_bytes, hashes):
-    codes, flags = np.empty(most_bytes + 1, np.uint32), np.empty(most_bytes + 1, np.uint16)
+    codes, flags = np.empty(most_bytes + 1, np.uint32), np.empty(most_bytes + 1, FLAGS)
     for row in range(is_valid.size):
         if is_valid[row]:
             num_chars = decode_utf8(data, offsets[row], offsets[row + 1], flag_table[0], flag_table[1], codes, flags)

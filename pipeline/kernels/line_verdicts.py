@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from pipeline.kernels.c4_phrases import JAVASCRIPT, POLICY, citation_end, find_phrases
 from pipeline.kernels.compilation import kernel
-from pipeline.kernels.line_hashes import contains_hash, hash_line
+from pipeline.kernels.line_hashes import hash_line
 from pipeline.kernels.line_phrases import copy_chars, cut_phrases, is_counter
 from pipeline.kernels.line_signals import ends_in_ellipsis
+from pipeline.kernels.sorted_hashes import contains_hash
 from pipeline.kernels.unicode_tables import ANCHOR, DIGIT, LINE_BREAK, LOWER, SPACE, UPPER
 
 LINE_RULES = (

@@ -1,20 +1,21 @@
-"""MinHash signatures and LSH band hashes of word shingles, over Arrow string buffers.
+"""MinHash signatures and LSH band hashes of texts, over Arrow string buffers.
 
-A document becomes the set of its shingles (every run of ``shingle_words`` normalised words, see ``word_hashes``), each
-hashed to 32 bits. A signature keeps, for each of ``num_perm`` random permutations, the smallest permuted shingle; two
-documents agree at one place of their signatures with a probability equal to the Jaccard similarity of their shingle
-sets (Broder 1997). Signatures are cut into ``num_bands`` bands, each hashed to 64 bits together with its index: two
-documents of similarity s share a band hash with probability 1 − (1 − s^rows)^num_bands.
+A document is the set of its shingles, each hashed to 32 bits (``shingles.py``). A signature keeps, for each of
+``num_perm`` random permutations, the smallest permuted shingle; two documents agree at one place of their signatures
+with a probability equal to the Jaccard similarity of their shingle sets (Broder 1997). Signatures are cut into
+``num_bands`` bands, each hashed to 64 bits together with its index: two documents of similarity s share a band hash
+with probability 1 − (1 − s^rows)^num_bands.
 
 The arithmetic of the permutations is datasketch's, with its parameters for the same seed, so that a signature loads
-into ``datasketch.LeanMinHash`` and answers as if datasketch had seen the same 32-bit shingle hashes:
+into ``datasketch.LeanMinHash`` and answers as if datasketch had seen the same 32-bit shingle hashes (and with SHA-1 for
+those hashes, it is the one that datasketch makes itself):
 
 * ``affine32`` (its default since 2.0): a·fmix32(x) + b modulo 2^32 with odd a. A bijection, and one AVX2 instruction
   multiplies eight permutations.
 * ``legacy`` (its only scheme before): ((a·x + b) modulo 2^64) modulo (2^61 − 1), the low 32 bits of it. For comparing
   with older sketches; biased upwards on very large sets, and several times slower.
 
-Cost: num_perm multiplications a word. Shingles repeated in a document are permuted again, since the minimum does not
+Cost: num_perm multiplications a shingle. Shingles repeated in a document are permuted again, since the minimum does not
 mind and a hash set would cost more than it saves. Four shingles go through all permutations at a time, so that
 parameters and minima are loaded once for the four.
 
@@ -30,14 +31,12 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from pipeline.kernels.arrow_text import text_buffers
-from pipeline.kernels.word_hashes import character_table, hash_words, mix64
+from pipeline.kernels.shingles import Shingling, shingle_hashes
+from pipeline.kernels.word_hashes import mix64
 
 Scheme = Literal["affine32", "legacy"]
 
 _MERSENNE_PRIME = np.uint64((1 << 61) - 1)
-_SHINGLE_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
-_SHINGLE_START = np.uint64(0xA0761D6478BD642F)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,37 +64,33 @@ def make_permutations(num_perm: int, seed: int, scheme: Scheme = "affine32") -> 
 
 
 def sketch(
-    text: pa.Array, permutations: Permutations, *, shingle_words: int, num_bands: int, rows_per_band: int
+    text: pa.Array, permutations: Permutations, *, shingling: Shingling, num_bands: int, rows_per_band: int
 ) -> tuple[pa.BinaryArray, pa.ListArray]:
     """Signatures and band hashes of a batch of texts.
 
     Args:
         text: string or large_string; null stays null.
         permutations: num_bands · rows_per_band of them or more; those beyond count for similarity only.
-        shingle_words: words in a shingle. A text with fewer words has one shingle, of the words there are.
+        shingling: what of a text is hashed.
 
     Returns:
         ``signature``, binary: num_perm values, u32 little-endian; and ``bands``, list<int64> of num_bands values. Both
-        are null where there is no text, or no word in it.
+        are null where there is no text, or no word in it (what datasketch calls an empty MinHash).
     """
-    data, offsets, is_valid = text_buffers(text)
+    hashes, ends = shingle_hashes(text, shingling)
     num_rows, num_perm = len(text), len(permutations.a)
     signatures = np.full((num_rows, num_perm), 0xFFFFFFFF, dtype=np.uint32)
     bands = np.empty((num_rows, num_bands), dtype=np.int64)
-    alive = is_valid.copy()
-    lengths = np.diff(offsets)[alive]
-    scratch = np.empty((int(lengths.max()) if len(lengths) else 0) // 2 + 1, dtype=np.uint64)
-    _sketch_rows(
-        data, offsets, alive, character_table(), shingle_words, permutations.a, permutations.b, scratch, signatures
-    )
+    _sketch_rows(hashes, ends, permutations.a, permutations.b, signatures)
     _hash_bands(signatures, rows_per_band, bands)
+    alive = np.diff(ends) > 0
     present = pa.array(alive)
     mask = pa.array(~alive)
     width = 4 * num_perm
-    ends = np.concatenate([[0], np.cumsum(np.where(alive, width, 0))]).astype(np.int32)
+    widths = np.concatenate([[0], np.cumsum(np.where(alive, width, 0))]).astype(np.int32)
     validity = present.buffers()[1]
     signature = pa.Array.from_buffers(
-        pa.binary(), num_rows, [validity, pa.py_buffer(ends), pa.py_buffer(signatures[alive].astype("<u4"))]
+        pa.binary(), num_rows, [validity, pa.py_buffer(widths), pa.py_buffer(signatures[alive].astype("<u4"))]
     )
     starts = np.arange(num_rows + 1, dtype=np.int32) * num_bands
     band_lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(bands.reshape(-1)), mask=mask)
@@ -125,38 +120,19 @@ def _signature_matrix(signatures: pa.Array) -> np.ndarray:
 
 
 @numba.njit(nogil=True, cache=True)
-def shingle_in_place(hashes: np.ndarray, num_words: int, shingle_words: int) -> int:
-    """Replace word hashes by the hashes of their shingles; returns the number of shingles, at least one."""
-    width = min(shingle_words, num_words)
-    num_shingles = num_words - width + 1
-    for i in range(num_shingles):
-        value = _SHINGLE_START
-        for j in range(i, i + width):
-            value = value * _SHINGLE_MULTIPLIER + hashes[j]
-        hashes[i] = mix64(value)
-    return num_shingles
-
-
-@numba.njit(nogil=True, cache=True)
-def _sketch_rows(data, offsets, alive, table, shingle_words, a, b, scratch, signatures):
-    """Fill ``signatures``; rows without a word are switched off in ``alive``."""
-    for row in range(len(alive)):
-        if not alive[row]:
-            continue
-        num_words = hash_words(data, offsets[row], offsets[row + 1], table, scratch)
-        if num_words == 0:
-            alive[row] = False
-            continue
-        num_shingles = shingle_in_place(scratch, num_words, shingle_words)
+def _sketch_rows(hashes, ends, a, b, signatures):
+    """Fill ``signatures``; a row without a shingle keeps its initial values."""
+    for row in range(len(signatures)):
+        shingles = hashes[ends[row] : ends[row + 1]]
         if a.itemsize == 4:
-            permute_affine32(scratch[:num_shingles], a, b, signatures[row])
+            permute_affine32(shingles, a, b, signatures[row])
         else:
-            permute_legacy(scratch[:num_shingles], a, b, signatures[row])
+            permute_legacy(shingles, a, b, signatures[row])
 
 
 @numba.njit(nogil=True, cache=True)
 def permute_affine32(shingles: np.ndarray, a: np.ndarray, b: np.ndarray, minima: np.ndarray) -> None:
-    """Lower each of ``minima`` to the smallest permuted value of the low 32 bits of ``shingles``.
+    """Lower each of ``minima`` to the smallest permuted value of ``shingles`` (uint32).
 
     The last group of four is filled up with its first shingle, which changes no minimum.
     """
@@ -178,7 +154,7 @@ def permute_affine32(shingles: np.ndarray, a: np.ndarray, b: np.ndarray, minima:
 def permute_legacy(shingles: np.ndarray, a: np.ndarray, b: np.ndarray, minima: np.ndarray) -> None:
     """As ``permute_affine32``, with 64-bit parameters and the fold by the Mersenne prime."""
     for shingle in shingles:
-        x = shingle & np.uint64(0xFFFFFFFF)
+        x = np.uint64(shingle)
         for j in range(len(a)):
             product = a[j] * x + b[j]
             folded = (product & _MERSENNE_PRIME) + (product >> np.uint64(61))
@@ -188,9 +164,8 @@ def permute_legacy(shingles: np.ndarray, a: np.ndarray, b: np.ndarray, minima: n
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _fmix32(shingle: np.uint64) -> np.uint32:
-    """MurmurHash3's 32-bit finaliser of the low half of a shingle hash."""
-    x = np.uint32(shingle)
+def _fmix32(x: np.uint32) -> np.uint32:
+    """MurmurHash3's 32-bit finaliser."""
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(x ^ (x >> np.uint32(16)))

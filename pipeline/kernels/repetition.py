@@ -1,15 +1,20 @@
-"""Repeated word n-grams of a text, exact, in about one table look-up a word instead of nine.
+"""Repeated word n-grams of a text, exact, in one walk over its words: a trie of all n-grams that stores nothing twice.
 
-An n-gram that occurs twice consists of two (n-1)-grams that each occur twice; so the candidates for n are the
-neighbouring pairs of repeated (n-1)-grams, and the pair of their numbers is a key without any collision. On ordinary
-text the candidates melt away: what is repeated at n = 4 is a few per cent of the words, and nothing is left at n = 8.
+Each position goes down the trie of the n-grams that began before it, from two words to ten. A node of the trie is the
+position where its n-gram was first met: as long as the words here are those that followed there, nothing is looked up
+and nothing stored. Where they part, at the n-th word, one look-up in a hash table tells where this n-gram was first
+met, or that it is new; then it is entered, and the walk ends, for all longer ones are new as well. So a position costs
+one look-up for its pair of words and one more for each parting of ways, and enters one item at most: 1.7 look-ups and
+0.8 items a word on technical documentation, where one word in four begins ten that stood before. Other implementations
+hash every n-gram of nine lengths.
 
-It begins with the pairs of words, told by the hashes of both (odds of a collision in ``hash_table``). Most pairs occur
-once, and a table that proves it would be as large as the text; so they go through a sieve first, an array of bytes at
-eight times the number of words, in which a pair marks its place: only pairs whose place was marked twice are looked up.
-The worst case, a text that is one paragraph over and over, costs one look-up a word for each n.
+The table holds positions with what bits they leave free as a tag, and an item is compared with the text itself, by the
+64-bit hashes of its words (odds of a collision in ``hash_table``). The item of as many equal words that comes first in
+a row of slots is the right one: the n-gram's own, entered before any that might be mistaken for it, comes before them.
 
-What other implementations do is hash every n-gram for every n, 2 to 10.
+The most frequent n-grams follow from counts at the first positions. Duplicated ones are read as datatrove reads them:
+an n-gram that has been read before counts and is jumped over whole, and what begins within the jump has not been read.
+So each position notes for which lengths it was jumped over, until a later copy is read; six bits a word are enough.
 
 Source: Rae et al. 2021, Table A1, as datatrove computes it. Deviation: it compares duplicated n-grams as strings
 joined without spaces ("a bc" equals "ab c"); here they are sequences of words.
@@ -20,7 +25,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernels.compilation import inlined_kernel, kernel
-from pipeline.kernels.hash_table import clear_table, intern
 
 TOP_NGRAMS = (2, 3, 4)
 DUPLICATED_NGRAMS = (5, 6, 7, 8, 9, 10)
@@ -29,177 +33,151 @@ REPETITION_SIGNALS = (
     *(f"duplicated_{n}gram_char_fraction" for n in DUPLICATED_NGRAMS),
 )
 
-_FIRST_DUPLICATED = DUPLICATED_NGRAMS[0]
-_MAX_N = DUPLICATED_NGRAMS[-1]
-_HALF_WORD = np.uint64(32)
-_PAIR_MULTIPLIER, _SIEVE_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93), np.uint64(0x9E3779B97F4A7C15)
-_SIEVE_SLOTS = 8  # a word
+_MIN_N, _MAX_N = TOP_NGRAMS[0], DUPLICATED_NGRAMS[-1]
+_NUM_TOPS, _NUM_DUPLICATED = len(TOP_NGRAMS), len(DUPLICATED_NGRAMS)
 
-# The node of an n-gram: four items behind each other, so that they come into the cache together.
-_COUNT, _FOLLOWING, _JOINED, _FIRST_POSITION = range(4)
-_NODE = 4
-_NONE = np.uint32(0xFFFFFFFF)  # nothing follows yet
-_SEEN = np.uint32(0xFFFFFFFF)  # in place of the first position, once a duplicated n-gram has been read
-_ONE = np.uint64(1)
+# The node of a position: copies of the pair, the triple and the quadruple that were first met there, then the set of
+# duplicated lengths for which it was jumped over. Four items behind each other come into the cache together.
+NODE_ITEMS = 4
+_JUMPED = np.uint64(3)
+SLOTS_PER_WORD = 4
+NUM_TALLIES = 2 * _NUM_TOPS + (1 << _NUM_DUPLICATED)
+
+_PAIR_MULTIPLIER, _PATH_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93), np.uint64(0xA0761D6478BD642F)
+_SLOT_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_FREE = np.uint32(0)
+_ZERO, _ONE, _N_BITS = np.uint64(0), np.uint64(1), np.uint64(4)
+_SET_BITS, _SET_MASK = np.uint64(_NUM_DUPLICATED), np.uint64((1 << _NUM_DUPLICATED) - 1)
+
+_UP_TO = np.array(
+    [sum(1 << i for i, n in enumerate(DUPLICATED_NGRAMS) if n <= longest) for longest in range(_MAX_N + 1)],
+    dtype=np.uint64,
+)
+"""For 0 to 10: the set of the duplicated lengths up to it, a bit each."""
+
+_LANDINGS = np.array(
+    [
+        sum(1 << (_NUM_DUPLICATED * (n - 1) + i) for i, n in enumerate(DUPLICATED_NGRAMS) if jumped >> i & 1)
+        for jumped in range(1 << _NUM_DUPLICATED)
+    ],
+    dtype=np.uint64,
+)
+"""For a set of lengths that jump here, the sets of those that land on each of the next ten words, six bits each."""
 
 
 @kernel
-def measure_repetition(words, num_words, num_chars, scratch, table_keys, table_numbers, out):
+def measure_repetition(words, num_words, num_chars, scratch, out):
     """Signals of repeated n-grams.
 
     Args:
         words: as ``segment_words`` left them.
         num_chars: characters of the whole text, the denominator.
-        scratch: a sieve (uint8, room for 16 items a word), numbers and positions (uint32, one item a word), and two
-            arrays of nodes (uint32, four items a word); unsigned, as Numba asks of each signed index if it is negative.
-        table_keys, table_numbers: room for ``num_words`` items (see ``clear_table``).
+        scratch: slots (uint32, ``SLOTS_PER_WORD`` a word, rounded up to a power of two), nodes (uint32, ``NODE_ITEMS``
+            a word) and tallies (int64, ``NUM_TALLIES``).
         out: float64, receives ``REPETITION_SIGNALS``.
     """
-    starts, ends, hashes, _ = words
-    sieve, numbers, positions, nodes, new_nodes = scratch
+    starts, ends, _, _ = words
+    slots, nodes, tallies = scratch
+    tallies[:] = 0
+    chars_jumped = tallies[2 * _NUM_TOPS :]
+    _walk(words, num_words, slots, nodes, tallies, chars_jumped)
     out[:] = 0.0
-    num_pairs = num_distinct = 0
-    for n in range(2, _MAX_N + 1):
-        if num_words < n:
-            break
-        if n == 2:
-            num_pairs = _sift(hashes, num_words, sieve, positions)
-            num_distinct = _number_pairs(hashes, positions, num_pairs, numbers, new_nodes, table_keys, table_numbers)
-        elif num_pairs:
-            num_pairs, num_distinct, duplicated_chars = _join_neighbours(
-                words, n, positions, num_pairs, numbers, nodes, new_nodes, table_keys, table_numbers
-            )
-            out[n - 2] = duplicated_chars / num_chars
-        if n < _FIRST_DUPLICATED:
-            out[n - 2] = _top_chars(starts, ends, new_nodes, num_distinct, n) / num_chars
-        nodes, new_nodes = new_nodes, nodes
-
-
-@inlined_kernel
-def _pair_key(hashes, i):
-    """Hash of words ``i`` and ``i + 1`` in this order, never 0."""
-    return (hashes[i] * _PAIR_MULTIPLIER + hashes[i + 1]) | _ONE
+    for i in range(_NUM_TOPS):
+        n = _MIN_N + i
+        if num_words >= n:  # if nothing repeats, the first n-gram of the text is the most frequent, with one occurrence
+            num_top_chars = n - 1
+            for word in range(tallies[_NUM_TOPS + i], tallies[_NUM_TOPS + i] + n):
+                num_top_chars += ends[word] - starts[word]
+            out[i] = num_top_chars * (tallies[i] + 1) / num_chars
+    for i in range(_NUM_DUPLICATED):
+        num_duplicated = 0
+        for jumped in range(1 << _NUM_DUPLICATED):
+            num_duplicated += chars_jumped[jumped] * (jumped >> i & 1)
+        out[_NUM_TOPS + i] = num_duplicated / num_chars
 
 
 @kernel
-def _sift(hashes, num_words, sieve, positions):
-    """Write the positions of pairs that may occur twice to ``positions``; returns how many there are."""
-    bits = 6
-    while (1 << bits) < _SIEVE_SLOTS * num_words:
+def _walk(words, num_words, slots, nodes, tallies, chars_jumped):
+    """Read all n-grams.
+
+    Args:
+        tallies: int64, 0; receives the copies of the most frequent 2-, 3- and 4-gram, then their positions.
+        chars_jumped: int64, 0, shape (64,); receives the characters of words by the set of lengths in whose duplicated
+            n-grams they stand.
+    """
+    starts, ends, hashes, _ = words
+    bits = 4
+    while (1 << bits) < SLOTS_PER_WORD * num_words:
         bits += 1
+    slots[: 1 << bits] = _FREE
     shift = np.uint64(64 - bits)
-    sieve[: 1 << bits] = 0
-    for i in range(num_words - 1):
-        place = (_pair_key(hashes, i) * _SIEVE_MULTIPLIER) >> shift
-        sieve[place] = (sieve[place] << 1) | 1
-    num_candidates = 0
-    for i in range(num_words - 1):
-        place = (_pair_key(hashes, i) * _SIEVE_MULTIPLIER) >> shift
-        positions[num_candidates] = i
-        num_candidates += sieve[place] > 1
-    return num_candidates
-
-
-@kernel
-def _number_pairs(hashes, positions, num_pairs, numbers, nodes, table_keys, table_numbers):
-    """Number the pairs at ``positions`` by first occurrence; returns how many distinct ones there are."""
-    mask = clear_table(table_keys, num_pairs)
-    num_distinct = 0
-    for i in range(num_pairs):
-        position = positions[i]
-        number = np.uint32(intern(_pair_key(hashes, position), num_distinct, table_keys, table_numbers, mask))
-        if number == num_distinct:
-            _new_node(nodes, number, position)
-            num_distinct += 1
-        nodes[_NODE * number + _COUNT] += 1
-        numbers[position] = number
-    return num_distinct
+    jumped = landing = _ZERO  # the lengths that jump over this word; those that land on the next ones
+    size = np.uint64(num_words)
+    position = _ZERO
+    while position < size:  # unsigned: Numba asks of a signed index, at each access, if it is negative
+        jumped &= ~landing & _SET_MASK
+        landing >>= _SET_BITS
+        node = position * np.uint64(NODE_ITEMS)
+        for i in range(_NUM_TOPS):
+            nodes[node + np.uint64(i)] = 0
+        nodes[node + _JUMPED] = jumped
+        longest = min(np.uint64(_MAX_N), size - position)
+        n = np.uint64(_MIN_N)
+        key = hashes[position] * _PAIR_MULTIPLIER + hashes[position + _ONE]
+        while n <= longest:
+            first, num_same = _find(hashes, key, n, position, longest, slots, shift)
+            if num_same == 0:
+                break
+            node = first * np.uint64(NODE_ITEMS)
+            _count_copy(nodes, first, n, num_same, tallies)
+            read = _UP_TO[num_same] & ~_UP_TO[n - _ONE] & ~jumped
+            not_read = np.uint64(nodes[node + _JUMPED])
+            nodes[node + _JUMPED] = not_read & ~read
+            duplicated = read & ~not_read
+            jumped |= duplicated
+            landing |= _LANDINGS[duplicated]
+            n = num_same + _ONE
+            key = (first << _N_BITS | n) * _PATH_MULTIPLIER + hashes[position + num_same]
+        if jumped:
+            chars_jumped[jumped] += ends[position] - starts[position]
+        position += _ONE
 
 
 @inlined_kernel
-def _new_node(nodes, number, position):
-    """Begin the node of an n-gram met for the first time, at ``position``."""
-    nodes[_NODE * number + _COUNT] = 0
-    nodes[_NODE * number + _FOLLOWING] = _NONE
-    nodes[_NODE * number + _FIRST_POSITION] = position
-
-
-@kernel
-def _join_neighbours(words, n, positions, num_pairs, numbers, nodes, new_nodes, table_keys, table_numbers):
-    """Turn repeated (n-1)-grams into candidate n-grams, in place.
-
-    ``numbers`` of position p becomes the number of the n-gram at p, for those p whose (n-1)-gram and whose neighbour's
-    occur twice; these p move to the front of ``positions``. Most (n-1)-grams go on in one way only, so the first way is
-    noted in their node, and the table holds the others.
+def _find(hashes, key, n, position, longest, slots, shift):
+    """Where the n-gram at ``position`` was first met, entered if it is new.
 
     Returns:
-        Number of candidates, of distinct ones, and characters of the n-grams met before, reading on behind each one.
+        That position, and how many words are the same there and here, up to ``longest``: 0 for a new n-gram.
     """
-    starts, ends, _, _ = words
-    num_joined = _keep_joinable(positions, num_pairs, numbers, nodes)
-    mask = clear_table(table_keys, num_joined)
-    num_distinct = num_chars = next_position = 0
-    for i in range(num_joined):
-        position = positions[i]
-        first, second = numbers[position], numbers[position + 1]
-        number = np.uint32(num_distinct)
-        node = _NODE * first
-        if nodes[node + _FOLLOWING] == second:
-            number = nodes[node + _JOINED]
-        elif nodes[node + _FOLLOWING] == _NONE:
-            nodes[node + _FOLLOWING] = second
-            nodes[node + _JOINED] = number
-        else:
-            key = ((np.uint64(first) << _HALF_WORD) | np.uint64(second)) + _ONE
-            number = np.uint32(intern(key, num_distinct, table_keys, table_numbers, mask))
-        if number == num_distinct:
-            _new_node(new_nodes, number, position)
-            num_distinct += 1
-        new_nodes[_NODE * number + _COUNT] += 1
-        numbers[position] = number
-        if n >= _FIRST_DUPLICATED and position >= next_position:
-            if new_nodes[_NODE * number + _FIRST_POSITION] == _SEEN:
-                num_chars += _chars_of(starts, ends, position, n)
-                next_position = position + n
-            else:
-                new_nodes[_NODE * number + _FIRST_POSITION] = _SEEN
-    return num_joined, num_distinct, num_chars
+    mask = (_ONE << (np.uint64(64) - shift)) - _ONE
+    place_mask = np.uint32(mask)
+    mixed = key * _SLOT_MULTIPLIER
+    slot = mixed >> shift
+    item = (np.uint32(mixed) & ~place_mask) | np.uint32(position + _ONE)
+    while True:
+        found = slots[slot]
+        if found == _FREE:
+            slots[slot] = item
+            return position, _ZERO
+        if (found ^ item) & ~place_mask == 0:
+            first = np.uint64(found & place_mask) - _ONE
+            num_same = _ZERO
+            while num_same < longest and hashes[first + num_same] == hashes[position + num_same]:
+                num_same += _ONE
+            if num_same >= n:
+                return first, num_same
+        slot = (slot + _ONE) & mask
 
 
 @inlined_kernel
-def _keep_joinable(positions, num_pairs, numbers, nodes):
-    """Move the positions whose n-gram and whose neighbour's occur twice to the front; returns how many there are.
-
-    No branch depends on the text: half of the candidates go, in no order that a processor could foresee.
-    """
-    num_joined = 0
-    position = positions[0]
-    is_repeated = nodes[_NODE * numbers[position] + _COUNT] > 1
-    for i in range(1, num_pairs):
-        neighbour = positions[i]
-        neighbour_is_repeated = nodes[_NODE * numbers[neighbour] + _COUNT] > 1
-        positions[num_joined] = position
-        num_joined += is_repeated & neighbour_is_repeated & (neighbour == position + 1)
-        position, is_repeated = neighbour, neighbour_is_repeated
-    return num_joined
-
-
-@inlined_kernel
-def _chars_of(starts, ends, first, n):
-    """Characters of ``n`` words, without what stands between them."""
-    num_chars = 0
-    for i in range(first, first + n):
-        num_chars += ends[i] - starts[i]
-    return num_chars
-
-
-@kernel
-def _top_chars(starts, ends, nodes, num_distinct, n):
-    """Characters covered by the most frequent n-gram, joined with spaces; the first one among equals."""
-    top = 0  # if nothing repeats, the first n-gram of the text is the most frequent, with one occurrence
-    top_count = 1
-    for number in range(num_distinct):
-        if nodes[_NODE * number + _COUNT] > top_count:
-            top_count = nodes[_NODE * number + _COUNT]
-            top = nodes[_NODE * number + _FIRST_POSITION]
-    return (_chars_of(starts, ends, top, n) + n - 1) * top_count
+def _count_copy(nodes, first, shortest, longest, tallies):
+    """Count one more copy of the n-grams at ``first``, ``shortest`` to ``longest``; of equals, the first one leads."""
+    for i in range(_NUM_TOPS):
+        n = np.uint64(i + _MIN_N)
+        place = first * np.uint64(NODE_ITEMS) + np.uint64(i)
+        nodes[place] += np.uint32((n >= shortest) & (n <= longest))
+        num_copies = np.int64(nodes[place])
+        if num_copies >= tallies[i] and (num_copies > tallies[i] or np.int64(first) < tallies[_NUM_TOPS + i]):
+            tallies[i] = num_copies
+            tallies[_NUM_TOPS + i] = np.int64(first)

@@ -15,7 +15,13 @@ from pipeline.kernels.arrow_text import TextBuffers
 from pipeline.kernels.c4_lines import C4_SIGNALS, measure_c4
 from pipeline.kernels.compilation import kernel
 from pipeline.kernels.line_signals import LINE_SIGNALS, measure_breaks, measure_marks, measure_paragraphs
-from pipeline.kernels.repetition import REPETITION_SIGNALS, measure_repetition
+from pipeline.kernels.repetition import (
+    NODE_ITEMS,
+    NUM_TALLIES,
+    REPETITION_SIGNALS,
+    SLOTS_PER_WORD,
+    measure_repetition,
+)
 from pipeline.kernels.special_words import special_word_table
 from pipeline.kernels.unicode_tables import SPACE, character_flags, decode_utf8
 from pipeline.kernels.word_segmentation import segment_words
@@ -84,9 +90,9 @@ def _measure_all(
     while num_slots < 2 * room:
         num_slots *= 2
     table_keys, table_numbers = np.empty(num_slots, np.uint64), np.empty(num_slots, np.int32)
-    scratch = (
-        np.empty(8 * num_slots, np.uint8), np.empty(room, np.uint32), np.empty(room, np.uint32),
-        np.empty(4 * room, np.uint32), np.empty(4 * room, np.uint32),
+    repeats = (
+        np.empty(SLOTS_PER_WORD * num_slots // 2, np.uint32), np.empty(NODE_ITEMS * room, np.uint32),
+        np.empty(NUM_TALLIES, np.int64),
     )  # fmt: skip
     stop_seen = np.empty(stop_tables.shape[1], np.uint8)
     no_stop_words = np.empty(0, np.uint64)
@@ -102,9 +108,7 @@ def _measure_all(
         num_breaks = _count_breaks(codes, num_chars)
         stop_table = stop_tables[stop_list[row]] if stop_list[row] >= 0 else no_stop_words
         measure_words(codes, flags, num_chars, num_breaks, words, num_words, stop_table, stop_seen, out)
-        measure_repetition(
-            words, num_words, num_chars, scratch, table_keys, table_numbers, out[_REPETITION_AT:_LINES_AT]
-        )
+        measure_repetition(words, num_words, num_chars, repeats, out[_REPETITION_AT:_LINES_AT])
         measure_marks(codes, flags, num_chars, words, num_words, out[_LINES_AT:_PARAGRAPHS_AT])
         measure_paragraphs(
             codes, words, num_words, num_chars, num_breaks, table_keys, table_numbers, out[_PARAGRAPHS_AT:_BREAKS_AT]

@@ -76,6 +76,10 @@ _RARE_ANCHORS = "jJ{"
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
+FLAGS = np.uint32
+"""Of ``character_flags``, and of the arrays that kernels decode into."""
+
+
 @functools.cache
 def character_flags() -> tuple[np.ndarray, np.ndarray]:
     """The two-stage table.
@@ -85,7 +89,7 @@ def character_flags() -> tuple[np.ndarray, np.ndarray]:
         (num_blocks * 256,).
     """
     categories = general_categories(_NUM_CODES)
-    flags = np.array([_flags_of_category(category) for category in CATEGORIES], dtype=np.uint32)[categories]
+    flags = np.array([_flags_of_category(category) for category in CATEGORIES], dtype=FLAGS)[categories]
     _set(flags, [code for code in range(0x3001) if chr(code).isspace()], SPACE)
     _set(flags, _CCNET_PUNCTUATION, SYMBOL)
     _set(flags, TERMINAL_PUNCTUATION, SYMBOL | TERMINAL)

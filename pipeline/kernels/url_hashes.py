@@ -19,6 +19,7 @@ from numba import njit
 
 from pipeline.kernels.arrow_text import text_buffers
 from pipeline.kernels.compilation import kernel
+from pipeline.kernels.sorted_hashes import contains_hash
 
 _START = np.uint64(0xC3A5C85C97CB3127)
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -78,18 +79,6 @@ def _step(value, byte):
     return value ^ (value >> _SHIFT)
 
 
-@kernel
-def _is_in(hashes, value):
-    low, high = 0, hashes.size
-    while low < high:
-        middle = (low + high) >> 1
-        if hashes[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low < hashes.size and hashes[low] == value
-
-
 @njit(nogil=True, cache=True)
 def _hash_all(data, offsets, is_valid, backwards, hashes):
     for row in range(is_valid.size):
@@ -109,7 +98,7 @@ def _find_domains(data, offsets, is_valid, hashes, found):
             position -= 1
             value = _step(value, data[position])
             if position == start or data[position - 1] == _DOT:
-                found[row] = _is_in(hashes, value)
+                found[row] = contains_hash(hashes, value)
 
 
 @njit(nogil=True, cache=True)
@@ -122,7 +111,7 @@ def _find_prefixes(data, offsets, is_valid, hashes, found):
             value = _step(value, data[position])
             position += 1
             if ends_here or position == end or data[position] in _DELIMITERS:
-                found[row] = _is_in(hashes, value)
+                found[row] = contains_hash(hashes, value)
 
 
 @njit(nogil=True, cache=True)
@@ -145,11 +134,11 @@ def _registered(data, start, end, rules, wildcard_parents, exceptions):
         value = _step(value, data[position])
         if position > start and data[position - 1] != _DOT:
             continue
-        if _is_in(exceptions, value):
+        if contains_hash(exceptions, value):
             suffix = previous
-        elif parent_is_wild or _is_in(rules, value):
+        elif parent_is_wild or contains_hash(rules, value):
             suffix = position
-        parent_is_wild = _is_in(wildcard_parents, value)
+        parent_is_wild = contains_hash(wildcard_parents, value)
         previous = position
     if suffix <= start:
         return -1

@@ -28,8 +28,8 @@ from pipeline.kernels.word_break_classes import UNSPACED_SCRIPTS
 
 _TABLE_SIZE = 0x20000  # planes 0 and 1; plane 2 and 3 hold Han only, the rest tags and private use
 _HAN_PLANES_END = 0x40000
-_IGNORED = 1  # 0 is a boundary between words; everything above is part of one
-_OWN_WORD = 1 << 31  # flag: the character is a word by itself
+IGNORED = 1  # 0 is a boundary between words; everything above is part of one
+OWN_WORD = 1 << 31  # flag: the character is a word by itself
 
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 _APOSTROPHES = frozenset("'\u2019\u02bc\uff07")
@@ -52,9 +52,9 @@ def character_table() -> np.ndarray:
         character = chr(code_point)
         category = unicodedata.category(character)
         if category == "Cf" or character in _APOSTROPHES or code_point in _VARIATION_SELECTORS:
-            table[code_point] = _IGNORED
+            table[code_point] = IGNORED
         elif category[0] in "LMN":
-            table[code_point] = ord(character.lower()[0]) | (_OWN_WORD if unspaced[code_point] else 0)
+            table[code_point] = ord(character.lower()[0]) | (OWN_WORD if unspaced[code_point] else 0)
     table.flags.writeable = False
     return table
 
@@ -82,6 +82,14 @@ def decode(data: np.ndarray, position: int, end: int) -> tuple[int, int]:
     return code_point, length
 
 
+@numba.njit(nogil=True, cache=True, inline="always")
+def action_of(code_point: int, table: np.ndarray) -> np.uint32:
+    """What any code point does to a word; see ``character_table`` for those below 0x20000."""
+    if code_point < _TABLE_SIZE:
+        return table[code_point]
+    return np.uint32(code_point | OWN_WORD) if code_point < _HAN_PLANES_END else np.uint32(IGNORED)
+
+
 @numba.njit(nogil=True, cache=True)
 def hash_words(data: np.ndarray, start: int, end: int, table: np.ndarray, out: np.ndarray) -> int:
     """Write the hashes of the words in ``data[start:end]`` to ``out`` and return how many there are.
@@ -103,21 +111,18 @@ def hash_words(data: np.ndarray, start: int, end: int, table: np.ndarray, out: n
         else:
             code_point, length = decode(data, position, end)
             position += length
-            if code_point < _TABLE_SIZE:
-                action = table[code_point]
-            else:
-                action = np.uint32(code_point | _OWN_WORD) if code_point < _HAN_PLANES_END else np.uint32(_IGNORED)
-        if action > _IGNORED and action < _OWN_WORD:
+            action = action_of(code_point, table)
+        if action > IGNORED and action < OWN_WORD:
             chain = (chain ^ np.uint64(action)) * _CHAIN_MULTIPLIER
             in_word = True
-        elif action != _IGNORED:
+        elif action != IGNORED:
             if in_word:
                 out[num_words] = mix64(chain)
                 num_words += 1
                 chain = _CHAIN_START
                 in_word = False
-            if action >= _OWN_WORD:
-                own = np.uint64(action ^ np.uint32(_OWN_WORD))
+            if action >= OWN_WORD:
+                own = np.uint64(action ^ np.uint32(OWN_WORD))
                 out[num_words] = mix64((_CHAIN_START ^ own) * _CHAIN_MULTIPLIER)
                 num_words += 1
     if in_word:

@@ -40,7 +40,7 @@ with atheris.instrument_imports(
         "pipeline.archive.run",
         "pipeline.charset",
         "pipeline.content_type",
-        "pipeline.misread_text",
+        "pipeline.charset_scores",
         "pipeline.robots",
         "stages.read_warc",
     ]

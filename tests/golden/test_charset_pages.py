@@ -1,6 +1,7 @@
-"""Pages in 37 charsets, rightly, wrongly and not declared, end as the same text; what cannot be told is listed.
+"""Pages in 37 charsets end as the same text however they are declared; what cannot be told is listed.
 
-The paragraphs of ``charset_pages.toml`` were written for this, each in a language that its charset served.
+The paragraphs of ``charset_pages.toml`` were written for this, each in a language that its charset served. The tables
+of letter pairs (``pipeline/letter_tables.json``) were made from other texts.
 """
 
 from __future__ import annotations
@@ -12,43 +13,22 @@ from pathlib import Path
 import pytest
 
 from pipeline.charset import decode, python_charset
-from pipeline.misread_text import misread_share
 
 PAGES = tomllib.loads((Path(__file__).parent / "charset_pages.toml").read_text(encoding="utf-8"))
-DECLARATIONS = {  # header, meta
-    "right header": ("{charset}", None),
-    "right meta": (None, "{charset}"),
-    "header over meta": ("{charset}", "utf-8"),
-    "none": (None, None),
-    "unknown": ("x-none", "no-such"),
-    "utf-8": ("utf-8", None),
-    "utf-8 in meta": (None, "utf-8"),
-    "latin1": ("iso-8859-1", None),
-    "latin1 in meta": (None, "iso-8859-1"),
-    "cyrillic": ("windows-1251", None),
-}
-WRONG_LATIN = {"latin1", "latin1 in meta"}
-MISSING = {"none", "unknown", "utf-8", "utf-8 in meta"}
+RIGHT = [("{charset}", None), (None, "{charset}"), ("{charset}", "utf-8")]
+"""Header and meta."""
+MISSING: list[tuple[str | None, str | None]] = [(None, None), ("x-none", "no-such"), ("", None)]
 LIMITS: dict[str, set[str]] = {
-    # Letters of one script in the same places: only words could tell.
-    "iso-8859-2": WRONG_LATIN,
-    "iso-8859-4": WRONG_LATIN,
-    "iso-8859-13": WRONG_LATIN,
-    "iso-8859-16": WRONG_LATIN,
-    "windows-1254": WRONG_LATIN,
-    "windows-1257": WRONG_LATIN,
-    # Lower-case letters of another alphabet where Windows-1251 has its own.
-    "windows-1253": {"cyrillic"},
-    "iso-8859-7": {"cyrillic"},
-    "windows-1255": {"cyrillic"},
-    "iso-8859-8": {"cyrillic"},
-    "x-mac-cyrillic": {"cyrillic"},
-    # The detector does not know them, or takes them for Windows-1252, of which they are near copies.
-    "iso-8859-15": MISSING | WRONG_LATIN | {"cyrillic"},
-    "iso-8859-14": MISSING | WRONG_LATIN | {"cyrillic"},
-    "macintosh": MISSING | WRONG_LATIN | {"cyrillic"},
-    "iso-8859-10": {"utf-8", "utf-8 in meta", "cyrillic"},  # told from ISO-8859-13 by a hair or not
+    # One letter, or one sign, of a page is too little to overrule a declaration: the one € and the one ž of these.
+    "iso-8859-15": {"iso-8859-1", "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-9", "iso-8859-10"}
+    | {"iso-8859-13", "iso-8859-14", "us-ascii"}
+    | {"windows-1250", "windows-1252", "windows-1254", "windows-1257", "windows-1258"},
+    "iso-8859-13": {"iso-8859-1", "iso-8859-4", "iso-8859-9", "iso-8859-10", "iso-8859-14", "iso-8859-15"}
+    | {"us-ascii", "windows-1252", "windows-1254"},
+    # The same Romanian letters in the same places, with a cedilla in place of a comma below.
+    "iso-8859-16": {"windows-1250", "iso-8859-2"},
 }
+"""Wrong declarations that are believed, by charset. Right and missing ones give the same text for all."""
 
 
 def encodable(text: str, charset: str) -> str:
@@ -78,26 +58,38 @@ def page(label: str, meta: str | None) -> str:
     )
 
 
-@pytest.mark.parametrize("label", PAGES)
-def test_however_it_is_declared(label):
+def wrong_declarations(label: str) -> list[tuple[str | None, str | None]]:
+    """Every other label in the header, the usual defaults in meta and in both."""
+    defaults = ["utf-8", "iso-8859-1", "windows-1251"]
+    in_header = sorted({*PAGES, *defaults, "iso-8859-9", "gb2312", "us-ascii"} - {label})
+    in_meta = [(header, other) for other in defaults if other != label for header in (None, other)]
+    return [(other, None) for other in in_header] + in_meta
+
+
+def believed_wrongly(label: str, declarations: list[tuple[str | None, str | None]]) -> set[str | None]:
+    """Declarations under which a page does not come out as it was written."""
     charset = python_charset(label)
     assert charset is not None
-    misread = set()
-    for name, (header, meta) in DECLARATIONS.items():
+    found: set[str | None] = set()
+    for header, meta in declarations:
         html = page(label, meta and meta.format(charset=label))
         text, _ = decode(html.encode(charset), header and header.format(charset=label), is_html=True)
         if text != html:
-            misread.add(name)
-    assert misread == LIMITS.get(label, set())
+            found.add(header or meta)
+    return found
+
+
+@pytest.mark.parametrize("label", PAGES)
+def test_right_and_missing_declarations_give_the_text(label):
+    assert believed_wrongly(label, [*RIGHT, *MISSING]) == set()
+
+
+@pytest.mark.parametrize("label", PAGES)
+def test_wrong_declarations_give_the_text(label):
+    assert believed_wrongly(label, wrong_declarations(label)) == LIMITS.get(label, set())
 
 
 def test_what_the_limits_are():
     assert len(PAGES) == 37
-    assert not any({"right header", "right meta", "header over meta"} & limits for limits in LIMITS.values())
-    assert sum("none" not in LIMITS.get(label, ()) for label in PAGES) == 34
-    assert sum("latin1" not in LIMITS.get(label, ()) for label in PAGES) == 28
-
-
-@pytest.mark.parametrize("label", PAGES)
-def test_no_page_looks_misread_in_its_own_charset(label):
-    assert misread_share(page(label, None)) < 0.05
+    assert set(LIMITS) <= set(PAGES)
+    assert len(set(PAGES) - set(LIMITS)) == 34  # the same text under every declaration there is

@@ -15,28 +15,56 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import fasttext
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
 from filters.cutoffs import find_all_cutoffs
 from filters.dsir import bag_of
+from filters.evaluation_sets import read_passages
 from filters.fasttext_training import FastTextConfig, train_classifier
 from filters.gopher_quality import GOPHER_QUALITY
 from filters.registry import FILTERS
 from filters.rule import Filter, Rule
+from jobs.build_corpus import line_of
 from jobs.config import DedupConfig, RunConfig, load_run_config
+from jobs.copies_in_memory import ranks
+from jobs.dedup_scope import plan_of, resolve_scope, signature_facts, with_priority
 from jobs.steps_extract import row_stages
+from jobs.what_if_copies import copies_among
+from pipeline.dedup_store import STORED
 from pipeline.input_unit import InputUnit
+from pipeline.kernels.shingle_sets import shingle_sets
+from pipeline.manifest import commit
 from pipeline.models import locate
+from pipeline.ngram_index import build_index
+from pipeline.repeated_passages import occurrences, redundant_runs
 from pipeline.stage import fuse
 from pipeline.storage import sha256_of
-from stages import decide, dedup_exact, dedup_near, minhash_signatures, read_warc, sample_mixture, score_embeddings
+from stages import (
+    decide,
+    decontaminate,
+    dedup_exact,
+    dedup_lines,
+    dedup_near,
+    dedup_substrings,
+    minhash_signatures,
+    read_warc,
+    sample_mixture,
+    score_embeddings,
+)
+from stages.decontaminate import DecontaminateConfig
+from stages.dedup_lines import LineDedupConfig
+from stages.dedup_substrings import SubstringDedupConfig, numbered
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-DECIDING = ("read", "url", "extract", "language", "measure", "quality", "clean_lines", "filters", "dedup", "mixture")
+DECIDING = (
+    *("read", "url", "extract", "language", "measure", "quality", "clean_lines", "filters", "dedup", "mixture"),
+    "decontaminate",
+)
 OTHERS = (  # say from what, or change what is kept after
     *("run", "input", "page_metadata", "spark", "pii", "tokenizer", "control_token", "shards", "train"),
 )
@@ -47,6 +75,7 @@ WITHOUT_A_SAY = {
     "quality.dsir.sha256": "names the file that [quality.dsir] path must be; another one is refused",
     "dedup.near.max_single_task_edges": "chooses between two ways to the same components",
     "dedup.near.max_rounds": "ends a run whose components have not settled",
+    "dedup.substrings.window_tokens": "changes what finding repeated passages costs, not which there are",
 }
 FEW_WORDS = "The heron stands still at the edge of the pond."
 MEASURED = {"extract.main_content": False, "language.per_line": True, "clean_lines.apply": ["refinedweb"]}
@@ -91,9 +120,10 @@ def deciding_keys() -> list[str]:
 # --- two texts that differ in one line
 
 
-def load(folder: Path, settings: dict[str, Any]) -> RunConfig:
+def load(folder: Path, settings: dict[str, Any], sources: tuple[str, ...] = ("pages",)) -> RunConfig:
     """The config of a TOML text with one line per key."""
-    lines = ['run.output = "run"', 'input = [{name = "pages", paths = ["pages.warc"]}]']
+    inputs = ", ".join(f'{{name = "{source}", paths = ["{source}.warc"]}}' for source in sources)
+    lines = ['run.output = "run"', f"input = [{inputs}]"]
     lines += [f"{key} = {_toml(value)}" for key, value in settings.items()]
     path = folder / "run.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -210,6 +240,7 @@ PAGE_CASES: dict[str, PageCase] = {
         values=(True, False), page=Page(body=FEW_WORDS, url="http://en.wikipedia.org/wiki/Heron")
     ),
     "url.max_url_chars": PageCase(values=(24, 25)),
+    "filters.keep_rejected": PageCase(values=(True, False)),
     "extract.main_content": _extracted(f"<body><nav><ul><li><a href='/'>{FEW_WORDS}</a></li></ul></nav></body>"),
     "extract.list_bullets": _extracted(
         LIST, others=only(GOPHER_QUALITY, max_bullet_line_fraction=0.5) | {"extract.main_content": False}
@@ -705,8 +736,12 @@ def kept_by_bands(config: RunConfig) -> set[int]:
 MINHASH_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
     "dedup.minhash.num_perm": ((14, 112), {}),
     "dedup.minhash.num_bands": ((7, 28), {}),
+    "dedup.minhash.preset": (("fineweb", "slimpajama"), {}),
     "dedup.minhash.threshold": ((0.3, 0.9), {}),
+    "dedup.minhash.recall": ((0.1, 0.99), {"dedup.minhash.threshold": 0.5}),
     "dedup.minhash.shingle_words": ((1, 9), {}),
+    "dedup.minhash.shingle_chars": ((2, 30), {}),
+    "dedup.minhash.shingle_hash": (("mix64", "sha1"), {"dedup.minhash.num_bands": 28}),
     "dedup.minhash.scheme": (("affine32", "legacy"), {"dedup.minhash.num_bands": 28}),
     "dedup.minhash.seed": ((1, 2), {"dedup.minhash.num_bands": 28}),
 }
@@ -726,13 +761,23 @@ COPIES = [  # doc_id, num_bytes, fetch_time in seconds, text
 ]
 
 
-def copies(spark: SparkSession, config: DedupConfig) -> DataFrame:
+AT_THIRD_HAND = [  # all share a band; the first is unlike the third, and the second like both
+    ("a", 30, 1, "the heron stands still at the edge of the pond and waits for fish"),
+    ("b", 20, 1, "the heron stands still at the edge of a pond and waits for fish"),
+    ("c", 10, 1, "the heron walks slowly at the edge of a pond and waits for fish"),
+]
+COARSE = {f"dedup.minhash.{key}": value for key, value in {"num_perm": 8, "num_bands": 2, "shingle_words": 1}.items()}
+
+
+def copies(spark: SparkSession, config: DedupConfig, documents: list[tuple[str, int, int, str]]) -> DataFrame:
     stage = minhash_signatures.make_stage(config.minhash)
-    sketched = stage.apply(pa.record_batch({"text": [text for *_, text in COPIES]}))
+    sketched = stage.apply(pa.record_batch({"text": [text for *_, text in documents]}))
     columns = ("signature", "bands", "text_hash")
     rows = [
         (*facts, *sketch)
-        for (*facts, _), *sketch in zip(COPIES, *(sketched.column(name).to_pylist() for name in columns), strict=True)
+        for (*facts, _), *sketch in zip(
+            documents, *(sketched.column(name).to_pylist() for name in columns), strict=True
+        )
     ]
     schema = "doc_id string, num_bytes long, fetch_time long, signature binary, bands array<long>, text_hash binary"
     return spark.createDataFrame(rows, schema).withColumn("fetch_time", _seconds("fetch_time"))
@@ -744,15 +789,21 @@ def _seconds(column: str) -> Any:
     return F.timestamp_seconds(column)
 
 
-def kept_copies(spark: SparkSession, folder: Path, config: DedupConfig) -> set[str]:
+def kept_copies(spark: SparkSession, folder: Path, config: DedupConfig, key: str) -> set[str]:
     """Documents left by deduplication, exact or near."""
-    documents = copies(spark, config)
+    texts = AT_THIRD_HAND if key == "dedup.near.hubs_per_bucket" else COPIES
+    documents = copies(spark, config, texts)
     if config.exact is not None:
         clusters = dedup_exact.make_stage(config.exact).apply(documents)
     else:
-        clusters = dedup_near.make_stage(config.near, scratch=str(folder / "scratch")).apply(documents)
+        sets = shingle_sets(pa.array([text for *_, text in texts]), config.minhash.shingling()).to_pylist()
+        rows = [(doc_id, shingles) for (doc_id, *_), shingles in zip(texts, sets, strict=True)]
+        source = spark.createDataFrame(rows, "doc_id string, shingles binary")
+        clusters = dedup_near.make_stage(
+            config.near, scratch=str(folder / "scratch"), shingle_sets=lambda _: source
+        ).apply(documents)
     gone = {row["doc_id"] for row in clusters.collect() if row["doc_id"] != row["kept_doc_id"]}
-    return {doc_id for doc_id, *_ in COPIES} - gone
+    return {doc_id for doc_id, *_ in texts} - gone
 
 
 NEAR = {"dedup.minhash.num_bands": 112, "dedup.near.min_similarity": 0.1, "dedup.near.survivor_order": ["-num_bytes"]}
@@ -760,6 +811,16 @@ COPY_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any], list[set[str]]]] = 
     "dedup.exact.survivor_order": ((["-num_bytes"], ["fetch_time"]), {}, [{"b", "c"}, {"a", "b"}]),
     "dedup.near.survivor_order": ((["-num_bytes"], ["-fetch_time"]), NEAR, [{"b"}, {"c"}]),
     "dedup.near.min_similarity": ((0.1, 1.0), NEAR, [{"b"}, {"b", "c"}]),
+    "dedup.near.verify": (  # .79 by the signature, .75 in truth
+        ("signature", "exact"),
+        {**NEAR, "dedup.near.min_similarity": 0.77},
+        [{"b"}, {"b", "c"}],
+    ),
+    "dedup.near.hubs_per_bucket": (
+        (1, 2),
+        {**COARSE, "dedup.minhash.seed": 51, "dedup.near.min_similarity": 0.75},
+        [{"a", "c"}, {"a"}],
+    ),
 }
 
 
@@ -777,9 +838,225 @@ def test_a_key_on_copies(
     kept = []
     for config in two_configs(tmp_path, key, values, others):
         if config.dedup not in deduplicated:
-            deduplicated[config.dedup] = kept_copies(spark, tmp_path, config.dedup)
+            deduplicated[config.dedup] = kept_copies(spark, tmp_path, config.dedup, key)
         kept.append(deduplicated[config.dedup])
     assert kept == expected
+
+
+# --- which copies are compared
+
+
+DUMPS = ("winter", "spring", "summer")
+SCOPE_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any], list[str]]] = {
+    "dedup.scope": (("global", "dump"), {}, ["b", "abc"]),  # one pool: the longest
+    "dedup.dump_order": ((list(DUMPS), list(DUMPS[::-1])), {}, ["a", "c"]),
+    "dedup.window_dumps": ((2, 3), {"dedup.scope": "window", "dedup.dump_order": list(DUMPS)}, ["abc", "ab"]),
+    "dedup.source_priority": ((["winter", "spring"], ["summer", "winter"]), {}, ["a", "c"]),
+}
+
+
+@pytest.mark.parametrize("key", SCOPE_CASES)
+def test_a_key_on_which_copies_are_compared(key: str, tmp_path: Path) -> None:
+    """The same text in three dumps, or, for the window, in the first and the last of them."""
+    values, others, expected = SCOPE_CASES[key]
+    kept = []
+    for value in values:
+        config = load(tmp_path, {"dedup.exact.survivor_order": ["-num_bytes"], **others, key: value}, DUMPS)
+        pages = pa.table(
+            {
+                "doc_id": ["a", "b", "c"],
+                "source": list(DUMPS),
+                "num_bytes": [10, 20, 15],
+                "text_hash": [b"same", b"other" if key == "dedup.window_dumps" else b"same", b"same"],
+                "bands": pa.nulls(3, pa.list_(pa.int64())),
+            }
+        )
+        dedup = with_priority(config.dedup)
+        nothing: Callable[[Any], pa.Array] = lambda places: pa.array([])  # noqa: E731
+        found = copies_among(pages, np.arange(3), plan_of(config), dedup, sketches=nothing, signatures=nothing)
+        kept.append("".join(doc_id for doc_id, gone in zip("abc", found.is_any, strict=True) if not gone))
+    assert kept == expected
+
+
+STORE_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
+    "dedup.store.path": (("store", "elsewhere"), {}),
+    "dedup.store.name": (("first", "second"), {}),
+    "dedup.store.read": ((True, False), {}),
+    "dedup.store.write": ((True, False), {}),
+}
+
+
+@pytest.mark.parametrize("key", STORE_CASES)
+def test_a_key_of_the_store(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the entries that are read, and whether one is written."""
+    values, others = STORE_CASES[key]
+    monkeypatch.chdir(tmp_path)
+    store = {"dedup.exact": {}, "dedup.store.path": "store", "dedup.store.name": "second", **others}
+    first = load(tmp_path, {**store, "dedup.store.name": "first"})
+    details = {"position": 0, "dumps": ["pages"], "older": {}, "minhash": signature_facts(first.dedup.minhash)}
+    columns = pa.schema([*STORED, ("num_bytes", pa.int64()), ("fetch_time", pa.int64())])
+    commit("store/first", name="first", identities=[], upstream={}, files=[], schema=columns, details=details)
+    seen = []
+    for value in values:
+        config = load(tmp_path, {**store, key: value})
+        steps = [step.name for step in line_of(config)]
+        seen.append(([entry.name for entry in resolve_scope(config).older], "dedup_store" in steps))
+    assert seen[0] != seen[1]
+
+
+# --- repeated lines
+
+
+WITH_REPEATED_LINES = [  # doc_id, source, num_bytes, fetch_time in seconds, text
+    ("a", "dump1", 90, 2, "Shared line here.\nhome\n\nOne came. Two left. My own."),
+    ("b", "dump1", 80, 1, "shared line here!\nhome\nOne came. Two left. Other end."),
+    ("c", "dump2", 70, 3, "Shared line here.\nNothing else."),
+    ("d", "dump1", 60, 4, "New here. Two left. My own. Yes."),
+]
+LINE_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
+    "dedup.lines.unit": (("line", "paragraph"), {}),
+    "dedup.lines.sentences_per_span": ((2, 3), {"dedup.lines.unit": "sentence_span"}),
+    "dedup.lines.scope": (("source", "language"), {}),
+    "dedup.lines.min_count": ((2, 3), {}),
+    "dedup.lines.keep": (("first", "none"), {}),
+    "dedup.lines.min_chars": ((1, 10), {}),
+    "dedup.lines.normalise": ((True, False), {}),
+    "dedup.lines.max_cut_share": ((False, 0.3), {}),
+    "dedup.lines.survivor_order": ((["-num_bytes"], ["fetch_time"]), {}),
+}
+
+
+def cut_lines(spark: SparkSession, config: LineDedupConfig) -> list[tuple[str, int, str | None]]:
+    """What goes of which document, and why it is dropped."""
+    names = ["doc_id", "source", "num_bytes", "fetch_time", "text"]
+    columns = dict(zip(names, map(list, zip(*WITH_REPEATED_LINES, strict=True)), strict=True))
+    milliseconds = [1000 * seconds for seconds in columns["fetch_time"]]
+    columns["fetch_time"] = pa.array(milliseconds, pa.timestamp("ms", tz="UTC"))
+    batch = pa.record_batch({**columns, "lang": ["eng_Latn"] * 4, "unit": ["u"] * 4, "row_index": [0, 1, 2, 3]})
+    found, documents = dedup_lines.keys_of([batch], config)
+    counted = dedup_lines.count_keys("u", found, documents, ranks(documents, config.survivor_order))
+    repeated = dedup_lines.repeated_keys(spark.createDataFrame(counted.to_pandas()), config).collect()
+    rows = sorted((row.asDict() for row in repeated), key=lambda row: row["key"])
+    cut = dedup_lines.RepeatedKeys(pa.Table.from_pylist(rows, schema=dedup_lines.REPEATED)).cut(batch, config)
+    return [(row["doc_id"], row["num_bytes_cut"], row["dropped_reason"]) for row in cut.to_pylist()]
+
+
+@pytest.mark.parametrize("key", LINE_CASES)
+def test_a_key_on_repeated_lines(key: str, spark: SparkSession, tmp_path: Path) -> None:
+    values, others = LINE_CASES[key]
+    first, second = (cut_lines(spark, config.dedup.lines) for config in two_configs(tmp_path, key, values, others))
+    assert first != second
+
+
+# --- evaluation text
+
+
+ASKED = "how many fish does the heron catch in the morning when the fog lies on the pond for an hour"
+AROUND = "The swifts come back to the tower in May and leave it again before the end of July. "
+WITH_EVALUATION_TEXT = [
+    f"{AROUND * 3}{ASKED} {AROUND * 6}",
+    f"{AROUND * 6}{' '.join(ASKED.split()[:14])} {AROUND * 6}",
+    f"{AROUND * 6}who rings the tower bell {AROUND * 6}",
+]
+EVALUATION_SETS = [
+    [{"name": "birds", "path": "{folder}/evals.jsonl", "fields": [field]}] for field in ("question", "title")
+]
+ASKED_OF = {"decontaminate.set": EVALUATION_SETS[0]}
+EVALUATION_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
+    "decontaminate.set": ((EVALUATION_SETS[0], EVALUATION_SETS[1]), {}),
+    "decontaminate.ngram_words": ((13, 16), ASKED_OF),
+    "decontaminate.min_item_words": ((5, 6), ASKED_OF),
+    "decontaminate.min_item_share": ((False, 0.9), ASKED_OF),
+    "decontaminate.max_documents_per_ngram": ((False, 1), ASKED_OF),
+    "decontaminate.action": (("cut", "drop"), ASKED_OF),
+    "decontaminate.window_chars": ((200, 20), ASKED_OF),
+    "decontaminate.min_piece_chars": ((10, 250), {**ASKED_OF, "decontaminate.window_chars": 20}),
+    "decontaminate.max_pieces": ((False, 1), ASKED_OF),
+}
+
+
+def cut_evaluation_text(spark: SparkSession, config: DecontaminateConfig) -> list[dict[str, Any]]:
+    """What goes of which document, and why it is dropped."""
+    passages = read_passages(config.set)
+    text = passages.column("text").combine_chunks()
+    index = build_index(text, ngram_words=config.ngram_words, min_words=config.min_item_words)
+    rows = range(len(WITH_EVALUATION_TEXT))
+    names = {"doc_id": [str(row) for row in rows], "unit": ["u" for _ in rows], "text": WITH_EVALUATION_TEXT}
+    documents = pa.record_batch({**names, "row_index": pa.array(rows, pa.int64())})
+    hits = decontaminate.find_hits(documents, index)
+    common: list[int] = []
+    if config.max_documents_per_ngram is not None:
+        frame = spark.createDataFrame(hits.to_pandas())
+        found = decontaminate.common_ngrams(frame, config.max_documents_per_ngram).collect()
+        common = [row["ngram"] for row in found]
+    too_common = np.array(common, np.int32)
+    cuts, _ = decontaminate.judge_hits(
+        documents, hits, index=index, passages=passages, too_common=too_common, config=config
+    )
+    return cuts.to_pylist()
+
+
+@pytest.mark.parametrize("key", EVALUATION_CASES)
+def test_a_key_on_evaluation_text(key: str, spark: SparkSession, tmp_path: Path) -> None:
+    items = [{"question": ASKED, "title": "At the pond on a morning"}, {"question": "Who rings the tower bell?"}]
+    (tmp_path / "evals.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
+    values, others = json.loads(json.dumps(EVALUATION_CASES[key]).replace("{folder}", str(tmp_path)))
+    first, second = (
+        cut_evaluation_text(spark, config.decontaminate) for config in two_configs(tmp_path, key, values, others)
+    )
+    assert first != second
+
+
+# --- repeated passages
+
+
+WITH_REPEATED_PASSAGES = [  # doc_id, source, num_bytes, fetch_time in seconds, text
+    ("a", "dump1", 90, 2, "The heron stands still at the edge of the pond."),
+    ("b", "dump2", 80, 1, "In the morning the heron stands still at the edge of the pond and waits."),
+    ("c", "dump1", 70, 3, "A heron stands still at the edge of the lake and waits."),
+]
+PASSAGE_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
+    "dedup.substrings.min_tokens": ((4, 8), {}),
+    "dedup.substrings.keep": (("first", "none"), {"dedup.substrings.min_tokens": 4}),
+    "dedup.substrings.scope": (("global", "source"), {"dedup.substrings.min_tokens": 4}),
+    "dedup.substrings.survivor_order": (
+        (["-num_bytes"], ["fetch_time"]),
+        {"dedup.substrings.min_tokens": 4},
+    ),
+}
+
+
+def cut_passages(spark: SparkSession, config: SubstringDedupConfig) -> list[tuple[str, int, int]]:
+    """Which words go of which document."""
+    names = ["doc_id", "source", "num_bytes", "fetch_time", "text"]
+    columns = dict(zip(names, map(list, zip(*WITH_REPEATED_PASSAGES, strict=True)), strict=True))
+    facts = zip(*(columns[name] for name in ("doc_id", "num_bytes", "fetch_time")), strict=True)
+    frame = spark.createDataFrame(list(facts), "doc_id string, num_bytes long, fetch_time long")
+    documents = frame.withColumn("fetch_time", _seconds("fetch_time"))
+    numbers = {row["doc_id"]: row["number"] for row in numbered(documents, config.survivor_order).collect()}
+    columns |= {"number": [numbers[doc_id] for doc_id in columns["doc_id"]], "row_index": [0, 1, 2]}
+    batch = pa.record_batch(columns)
+    tokens = dedup_substrings.tokens_of(batch, config)
+    anchors = dedup_substrings.anchor_rows(tokens, config, "00000").to_pydict()
+    repeated = [anchor for anchor, places in zip(anchors["anchor"], anchors["num_places"], strict=True) if places > 1]
+    in_order = np.sort(np.array(repeated, np.int64).view(np.uint64)).view(np.int64)
+    candidates = dedup_substrings.candidate_rows(tokens, batch, in_order, config)
+    found = occurrences(candidates)
+    places = {name: found.column(name).to_numpy() for name in found.schema.names}
+    runs = redundant_runs(candidates, places, min_tokens=config.min_tokens, keep_first=config.keep == "first")
+    return [
+        (candidates.column("doc_id")[row].as_py(), begin, end)
+        for row, begin, end in zip(runs.rows.tolist(), runs.begins.tolist(), runs.ends.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("key", PASSAGE_CASES)
+def test_a_key_on_repeated_passages(key: str, spark: SparkSession, tmp_path: Path) -> None:
+    values, others = PASSAGE_CASES[key]
+    first, second = (
+        cut_passages(spark, config.dedup.substrings) for config in two_configs(tmp_path, key, values, others)
+    )
+    assert first != second
 
 
 # --- mixture
@@ -824,7 +1101,8 @@ def test_a_key_of_the_mixture(key: str, survivors: DataFrame, tmp_path: Path):
 
 
 def test_no_key_is_without_a_case():
-    with_a_case = {*PAGE_CASES, *FILE_CASES, *MINHASH_CASES, *COPY_CASES, *MIXTURE_CASES, *WITHOUT_A_SAY}
+    with_a_case = {*PAGE_CASES, *FILE_CASES, *MINHASH_CASES, *COPY_CASES, *LINE_CASES, *MIXTURE_CASES, *WITHOUT_A_SAY}
+    with_a_case |= {*PASSAGE_CASES, *SCOPE_CASES, *STORE_CASES, *EVALUATION_CASES}
     with_a_case |= {f"filters.{filter_.name}.{rule.threshold}" for filter_, rule in RULES}
     with_a_case |= {
         f"filters.{filter_.name}.lang.{rule.threshold}"

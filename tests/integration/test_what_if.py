@@ -65,6 +65,7 @@ validation_fraction = 0.1
 CHANGES = {
     "the mixture": ["mixture.alpha=0.9", "mixture.budget_fraction=1.7"],
     "near copies": ["dedup.near.min_similarity=0.9", 'dedup.near.survivor_order=["num_bytes"]', "mixture.alpha=0.9"],
+    "near copies by exact similarity": ['dedup.near.verify="exact"', "dedup.near.min_similarity=0.85"],
     "no deduplication": ["dedup.exact=false", "dedup.near=false"],
     "rules, so that copies and budget follow": [
         "filters.gopher_quality.min_words=25",
@@ -153,7 +154,7 @@ def changed(config_file: Path, lines: list[str]) -> RunConfig:
     return parse(document, RunConfig, where="changed.toml")
 
 
-SLOW = ("near copies", "no deduplication")  # a line of Spark jobs each
+SLOW = ("near copies", "near copies by exact similarity", "no deduplication")  # a line of Spark jobs each
 
 
 @pytest.mark.parametrize(

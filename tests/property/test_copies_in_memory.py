@@ -20,14 +20,39 @@ SCHEMA = pa.schema(
         ("doc_id", pa.string()),
         ("num_bytes", pa.int64()),
         ("lang_score", pa.float64()),
+        ("quality", pa.float32()),
         ("fetch_time", pa.timestamp("ms", tz="UTC")),
         ("text_hash", pa.binary()),
         ("bands", pa.list_(pa.int64())),
         ("signature", pa.binary()),
     ]
 )
-ORDERS = st.sampled_from([("-num_bytes", "fetch_time", "doc_id"), ("lang_score",), ("-lang_score", "num_bytes")])
+ORDERS = st.sampled_from(
+    [
+        ("-num_bytes", "fetch_time", "doc_id"),
+        ("lang_score",),
+        ("-lang_score", "num_bytes"),
+        ("-quality", "fetch_time"),
+    ]
+)
 SIGNATURES = st.lists(st.integers(0, 2), min_size=NUM_PERM, max_size=NUM_PERM)
+
+
+def _as_set(signature: bytes) -> bytes:
+    """A set of hashes out of the same random numbers."""
+    return np.unique(np.frombuffer(signature, "<u4")).tobytes()
+
+
+def _share_of_equal_places(left: dict[str, Any], right: dict[str, Any]) -> float:
+    return float((np.frombuffer(left["signature"], "<u4") == np.frombuffer(right["signature"], "<u4")).mean())
+
+
+def _jaccard(left: dict[str, Any], right: dict[str, Any]) -> float:
+    sets = [set(np.frombuffer(row["signature"], "<u4").tolist()) for row in (left, right)]
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+SIMILARITY = {"signature": _share_of_equal_places, "exact": _jaccard}
 
 
 @st.composite
@@ -42,6 +67,7 @@ def documents(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "doc_id": f"{place:02x}",
                 "num_bytes": draw(st.none() | st.integers(0, 2)),
                 "lang_score": draw(st.none() | st.sampled_from([float("nan"), 0.5, 0.75])),
+                "quality": draw(st.none() | st.sampled_from([float("nan"), 0.5, 0.75])),
                 "fetch_time": draw(st.none() | st.sampled_from([datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)])),
                 "text_hash": draw(st.none() | st.sampled_from([b"a", b"b", b"c"])),
                 "bands": bands,
@@ -84,34 +110,45 @@ def test_exact_copies(rows: list[dict[str, Any]], order: tuple[str, ...]) -> Non
     assert exact_copies(pa.Table.from_pylist(rows, SCHEMA), order).tolist() == expected
 
 
-@given(documents(), ORDERS, st.sampled_from([None, 0.3, 0.7, 1.0]))
+@given(
+    documents(),
+    ORDERS,
+    st.sampled_from([None, 0.3, 0.7, 1.0]),
+    st.sampled_from([1, 2, 3, 20]),
+    st.sampled_from(list(SIMILARITY)),
+)
 @settings(deadline=None)
-def test_near_copies(rows: list[dict[str, Any]], order: tuple[str, ...], min_similarity: float | None) -> None:
+def test_near_copies(
+    rows: list[dict[str, Any]], order: tuple[str, ...], min_similarity: float | None, num_hubs: int, verify: Any
+) -> None:
+    similarity = SIMILARITY[verify]
     component = list(range(len(rows)))
     for band in {band for row in rows for band in row["bands"] or ()}:
         members = [place for place, row in enumerate(rows) if band in (row["bands"] or ())]
-        hub = best(rows, members, order)
+        hub, *others = sorted(members, key=lambda member: key(rows[member], order))[:num_hubs]
         for member in members:
-            if min_similarity is None or _similarity(rows[member], rows[hub]) >= min_similarity:
-                old, new = component[member], component[hub]
-                component = [new if label == old else label for label in component]
+            is_like_hub = min_similarity is None or similarity(rows[member], rows[hub]) >= min_similarity
+            for other in [hub] if is_like_hub else others:
+                if is_like_hub or similarity(rows[member], rows[other]) >= min_similarity:
+                    old, new = component[member], component[other]
+                    component = [new if label == old else label for label in component]
     expected = [
         best(rows, [other for other in range(len(rows)) if component[other] == component[place]], order)
         for place in range(len(rows))
     ]
     table = pa.Table.from_pylist(rows, SCHEMA)
-    config = NearDedupConfig(min_similarity=min_similarity, survivor_order=order)
-    signatures = table.column("signature").combine_chunks()
+    config = NearDedupConfig(
+        min_similarity=min_similarity, verify=verify, survivor_order=order, hubs_per_bucket=num_hubs
+    )
+    sketches = table.column("signature").combine_chunks()
+    if verify == "exact":
+        sketches = pa.array([None if row is None else _as_set(row) for row in sketches.to_pylist()], pa.binary())
     asked: set[int] = set()
 
     def of_documents(numbers: np.ndarray) -> pa.Array:
         asked.update(numbers.tolist())
-        return signatures.take(pa.array(numbers))
+        return sketches.take(pa.array(numbers))
 
     kept = near_copies(table.select([*order_columns(order).names, "bands"]), of_documents, config)
     assert kept.tolist() == expected
-    assert all(rows[number]["bands"] is not None for number in asked), "signatures only of what shares a band"
-
-
-def _similarity(left: dict[str, Any], right: dict[str, Any]) -> float:
-    return float((np.frombuffer(left["signature"], "<u4") == np.frombuffer(right["signature"], "<u4")).mean())
+    assert all(rows[number]["bands"] is not None for number in asked), "sketches only of what shares a band"

@@ -59,7 +59,7 @@ def rows(spark):
         ("copy", {"stage": "dedup_exact", "reason": "exact_duplicate", "value": 1.0, "threshold": None}),
         ("copy", {"kept_doc_id": "best", "copies": 0, "split": None}),
         ("near", {"stage": "dedup_near", "reason": "near_duplicate", "value": 0.8, "threshold": 0.7}),
-        ("copy_of_near", {"stage": "dedup_exact", "kept_doc_id": "best"}),
+        ("copy_of_near", {"stage": "dedup_exact", "reason": "exact_duplicate", "kept_doc_id": "best", "value": 0.8}),
         ("sampled_out", {"stage": "sample_mixture", "reason": "over_language_budget", "value": 0.9, "threshold": 0.5}),
         ("alone", {"verdict": "kept", "split": "validation", "kept_doc_id": None}),
     ],

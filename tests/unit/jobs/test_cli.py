@@ -73,6 +73,8 @@ def test_the_commands_that_there_are():
         "what-if",
         "thresholds curves",
         "thresholds derive",
+        "store list",
+        "store check",
         "models fetch",
         "models status",
         "doctor",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -108,6 +110,20 @@ def test_copy_names_its_cluster(
     own = next(member for member in cluster.members if member.doc_id == history.doc_id)
     assert own.similarity == similarity and not own.kept
     assert history.places == ()
+
+
+def test_exact_copy_of_a_near_copy_shows_the_cluster_of_what_was_kept_for_it(build_small_run) -> None:  # type: ignore[no-untyped-def]
+    run = build_small_run()
+    copy, stand_in, survivor = (doc_id_of(run, page_index) for page_index in (0, 37, 30))
+    (part,) = Path(run.folder, "clusters").glob("*.parquet")
+    table = pq.read_table(part)
+    near = next(row for row in table.to_pylist() if row["doc_id"] == survivor)
+    added = {**near, "doc_id": stand_in, "similarity": 0.9}
+    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist([added], table.schema)]), part)
+    exact, chained = only(explain(run.folder, copy)).clusters
+    assert (exact.kind, exact.kept_doc_id, exact.num_members) == ("exact", stand_in, 2)
+    assert (chained.kind, chained.kept_doc_id, chained.num_members) == ("near", survivor, 4)
+    assert next(member.similarity for member in chained.members if member.doc_id == stand_in) == 0.9
 
 
 @pytest.mark.parametrize("which", ["http://broken.example/<b>", "0001-en.warc.gz:123456", "toy/0001-en.warc.gz:123456"])

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from filters.gopher_quality import GOPHER_QUALITY
 from filters.registry import FILTERS, FiltersConfig
+from filters.signals import MeasureConfig
 from jobs.cli import main
 from jobs.config import RunConfig
 from jobs.derive_thresholds import as_toml, derive_tables
@@ -28,7 +31,7 @@ from pipeline.config import parse
 from pipeline.errors import ConfigError, LedgerError
 from pipeline.hashing import document_id
 from pipeline.manifest import commit, file_entry
-from pipeline.schema import DECISION, ENDED
+from pipeline.schema import DECISION, ENDED, score_type
 
 NUM_PAGES = 400
 SIGNALS = {rule.signal: f"{filter_.name}.{rule.threshold}" for filter_ in FILTERS for rule in filter_.rules}
@@ -60,6 +63,7 @@ def pages() -> pa.Table:
         "doc_id": [document_id("toy", number) for number in range(NUM_PAGES)],
         "url": [f"http://toy.example/{number}" for number in range(NUM_PAGES)],
         "lang": [lang if found else None for lang, found in zip(langs, is_page, strict=True)],
+        "source": ["toy"] * NUM_PAGES,
         "domain": ["toy"] * NUM_PAGES,
         "num_bytes": pa.array(draw.integers(10, 1000, NUM_PAGES), mask=~is_page),
         "unit": ["0"] * NUM_PAGES,
@@ -83,20 +87,23 @@ def pages() -> pa.Table:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run that has come to its decisions."""
-    config = RunConfig.model_validate({**CONFIG, "run": {**CONFIG["run"], "output": "unused"}})  # type: ignore[dict-item]
+    return make_run(tmp_path, CONFIG, pages())
+
+
+def make_run(root: Path, written: dict[str, Any], table: pa.Table) -> Path:
+    config = RunConfig.model_validate({**written, "run": {**written["run"], "output": "unused"}})
     resolved = config.model_dump(mode="json", exclude={"spark"})
     del resolved["run"]["output"]
-    (tmp_path / "run.json").write_text(json.dumps({"config": resolved}))
-    table = pages()
-    _write(tmp_path, "signals", table)
+    (root / "run.json").write_text(json.dumps({"config": resolved}))
+    _write(root, "signals", table)
     texts = pa.table({"text": [f"text of {row}" for row in range(NUM_PAGES)]})
-    _write(tmp_path, "documents", texts)
-    run = RunFolder(str(tmp_path))
+    _write(root, "documents", texts)
+    run = RunFolder(str(root))
     settled = settle(run, stored_config(run)).pages
     columns = {name: settled[name] for name in settled.column_names if name in DECISION.names}
     rest = {field.name: pa.nulls(NUM_PAGES, field.type) for field in DECISION if field.name not in columns}
-    _write(tmp_path, "decisions", pa.table({**columns, **rest}).select(DECISION.names).cast(DECISION))
-    return tmp_path
+    _write(root, "decisions", pa.table({**columns, **rest}).select(DECISION.names).cast(DECISION))
+    return root
 
 
 def _write(root: Path, name: str, table: pa.Table) -> None:
@@ -252,6 +259,109 @@ def test_every_rule_has_a_curve_with_its_threshold_in_force(folder: Path) -> Non
     }  # fmt: skip
 
 
+# --- filters on scores
+
+SHA256 = "0" * 64
+BEFORE_SCORES = {"read_warc", "language", "gopher_quality"}
+SCORES = {"quality_good": 1.0, "toxicity_rude": 1.0, "perplexity": 1000.0, "num_bad_words": 3.0}  # name: highest
+MODELS = {
+    "models": [
+        {"name": "good", "path": "good.bin", "sha256": SHA256},
+        {"name": "rude", "path": "rude.bin", "sha256": SHA256, "kind": "toxicity"},
+    ],
+    "bad_words": [{"language": "en", "path": "words.txt", "sha256": SHA256}],
+    "perplexity": [{"language": "en", "path": "en.arpa", "sha256": SHA256}],
+}
+SCORED: dict[str, Any] = {
+    "quality": {"model": "good", "min_score": 0.2, "lang": {"fin_Latn": {"min_score": 0.1}}},
+    "toxicity": {"model": "rude", "max_score": 0.9},
+    "bad_words": {"max_bad_words": 2},
+    "ccnet": {"max_head_perplexity": 300, "max_middle_perplexity": 800, "keep": ["middle"]},
+}
+RULES_ON_SCORES = {
+    ("quality", "min_score"), ("toxicity", "max_score"), ("bad_words", "max_bad_words"),
+    ("ccnet", "max_head_perplexity"), ("ccnet", "max_middle_perplexity"),
+}  # fmt: skip
+
+
+def scored_run(root: Path, filters: dict[str, Any]) -> RunFolder:
+    draw = np.random.default_rng(6)
+    table = pages()
+    missing = pa.compute.is_null(table["row_index"]).to_numpy()
+    for name, highest in SCORES.items():
+        values = draw.integers(0, 4, NUM_PAGES) if name == "num_bad_words" else draw.uniform(0, highest, NUM_PAGES)
+        table = table.append_column(name, pa.array(values, score_type(name), mask=missing))
+    config = {**CONFIG, "quality": MODELS, "filters": {**CONFIG["filters"], **filters}}  # type: ignore[dict-item]
+    return RunFolder(str(make_run(root, config, table)))
+
+
+def test_filters_on_scores_have_curves_and_rules_where_they_have_thresholds(tmp_path: Path) -> None:
+    run = scored_run(tmp_path, SCORED)
+    rows = curves(run).to_pylist()
+    of_scores = [row for row in rows if row["filter"] in SCORED]
+    assert {(row["filter"], row["key"]) for row in of_scores} == RULES_ON_SCORES
+    assert {(found.filter_name, found.rule.threshold) for found in run.rules if found.filter_name in SCORED} == (
+        RULES_ON_SCORES
+    )
+    settled = settle(run, stored_config(run)).pages
+    assert {"quality_too_low", "too_toxic", "too_many_bad_words", "perplexity_head", "perplexity_tail"} <= {
+        *settled["reason"].to_pylist()
+    }
+    # With every threshold where it is, what a curve says is kept is what is not dropped by any rule.
+    by_rules = [row["lang"] or "und" for row in settled.to_pylist() if row["stage"] not in {*SCORED, *BEFORE_SCORES}]
+    in_force = [row for row in of_scores if row["is_in_force"]]
+    assert {row["lang"] for row in in_force} >= {"eng_Latn", "fin_Latn"}
+    for row in in_force:
+        assert row["documents_kept"] == by_rules.count(row["lang"]), row
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"quality": {"model": "good", "method": "top_fraction", "keep_fraction": 0.5}},
+        {"quality": {"model": "good", "method": "pareto"}},
+        {"ccnet": {}},
+        {"ccnet": {"max_head_perplexity": 300, "max_middle_perplexity": 800, "keep": ["head", "tail"]}},
+        {"bad_words": {"keep_fraction": 0.1}},
+    ],
+)
+def test_what_draws_or_ranks_has_no_curve(tmp_path: Path, filters: dict[str, Any]) -> None:
+    run = scored_run(tmp_path, filters)
+    assert not {*filters} & {*curves(run)["filter"].to_pylist()}
+    assert not {*filters} & {found.filter_name for found in run.rules}
+
+
+def test_what_if_ranks_again_among_what_the_changed_filters_leave(tmp_path: Path) -> None:
+    ranking = {"quality": {"model": "good", "method": "top_fraction", "keep_fraction": 0.5}}
+    run = scored_run(tmp_path, ranking)
+    answer = what_if(run.location, read_changes(["filters.gopher_quality.min_words=70"], None))
+    dropped = Counter[str]()
+    for entry in answer.after.reasons:
+        dropped[entry.reason] += entry.num_documents
+    (tmp_path / "changed").mkdir()
+    rules: dict[str, Any] = CONFIG["filters"]["gopher_quality"]  # type: ignore[index]
+    changed = {**ranking, "gopher_quality": {**rules, "min_words": 70}}
+    pages_after = settle(
+        scored_run(tmp_path / "changed", changed), stored_config(RunFolder(str(tmp_path / "changed")))
+    ).pages.to_pylist()
+    for lang in ("eng_Latn", "deu_Latn", "fin_Latn"):
+        scored = run.rows("signals", ["doc_id", "quality_good"]).to_pylist()
+        scores = {page["doc_id"]: page["quality_good"] for page in scored}
+        reached = [page for page in pages_after if page["lang"] == lang and _reaches_quality(page)]
+        kept = [page for page in reached if page["reason"] != "below_top_fraction"]
+        assert len(kept) == int(len(reached) * 0.5 + 0.5)
+        assert (
+            sorted(scores[page["doc_id"]] for page in kept)
+            == sorted(scores[page["doc_id"]] for page in reached)[len(reached) - len(kept) :]
+        )
+    assert dropped["below_top_fraction"] == sum(page["reason"] == "below_top_fraction" for page in pages_after)
+    assert answer.before.num_kept > answer.after.num_kept
+
+
+def _reaches_quality(page: dict[str, Any]) -> bool:
+    return page["stage"] not in BEFORE_SCORES
+
+
 # --- derived thresholds
 
 
@@ -283,6 +393,17 @@ def test_derive_writes_a_file_or_prints(folder: Path, tmp_path: Path) -> None:
     assert written.stdout == f"{path}\n"
     assert path.read_text(encoding="utf-8") == printed.stdout
     assert "[filters.gopher_repetition.lang.fin_Latn]  # " in printed.stdout
+
+
+def test_stop_words_are_the_most_frequent_words(folder: Path) -> None:
+    arguments = ["thresholds", "derive", str(folder), "--min-documents", "20", "--stop-words"]
+    printed = CliRunner().invoke(main, arguments)
+    assert printed.exit_code == 0, printed.output
+    document = tomllib.loads(printed.stdout)
+    assert document["measure"]["stop_words"] == {
+        lang: ["of", "text"] for lang in ("deu_Latn", "eng_Latn", "fin_Latn", "rus_Cyrl")
+    }
+    assert parse(document["measure"], MeasureConfig, where="derived.toml").stop_words["fin_Latn"] == ("of", "text")
 
 
 def test_a_config_to_derive_from_is_run_first(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.kernels.arrow_text import text_buffers
-from pipeline.kernels.minhash import Scheme, make_permutations, shingle_in_place, similarity, sketch
+from pipeline.kernels.minhash import Scheme, make_permutations, similarity, sketch
+from pipeline.kernels.shingles import Shingling, shingle_in_place
 from pipeline.kernels.word_hashes import character_table, hash_words
 
 MASK = (1 << 64) - 1
@@ -75,12 +77,12 @@ def permutations(scheme: Scheme = "affine32", num_perm: int = 32, seed: int = 7)
     return make_permutations(num_perm, seed, scheme)
 
 
-def signature_of(text: str, **options: int) -> np.ndarray:
+def signature_of(text: str, **options: Any) -> np.ndarray:
     signature, _ = sketch(pa.array([text]), permutations(), **{**SMALL, **options})
     return np.frombuffer(signature[0].as_py(), dtype="<u4")
 
 
-SMALL = {"shingle_words": 5, "num_bands": 4, "rows_per_band": 8}
+SMALL: dict[str, Any] = {"shingling": Shingling(5), "num_bands": 4, "rows_per_band": 8}
 
 
 @pytest.mark.parametrize("scheme", ["affine32", "legacy"])
@@ -102,7 +104,7 @@ def test_signatures_and_bands(
     signature, bands = sketch(
         pa.array([text]),
         make_permutations(112, 1, scheme),
-        shingle_words=shingle_words,
+        shingling=Shingling(shingle_words),
         num_bands=num_bands,
         rows_per_band=rows_per_band,
     )
@@ -118,7 +120,7 @@ def test_signatures_and_bands(
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=12), st.integers(0, 12), st.booleans())
 def test_any_texts_cut_into_any_batches(texts: list[str | None], cut: int, large: bool) -> None:
     array = pa.array(texts, pa.large_string() if large else pa.string())
@@ -162,7 +164,7 @@ def test_equal_values_in_two_bands_hash_differently() -> None:
     shared = make_permutations(1, 1)
     repeated = type(shared)("affine32", shared.a.repeat(4), shared.b.repeat(4))
     _, bands = sketch(
-        pa.array(["one two three four five six"]), repeated, shingle_words=5, num_bands=4, rows_per_band=1
+        pa.array(["one two three four five six"]), repeated, shingling=Shingling(5), num_bands=4, rows_per_band=1
     )
     assert len(set(bands[0].as_py())) == 4
 
@@ -176,7 +178,7 @@ def test_similarity_estimates_jaccard_within_its_error(scheme: Scheme) -> None:
         other = [word if i < share * len(words) else f"x{i}" for i, word in enumerate(words)]
         left, right = (set(reference_shingles(" ".join(text), 5)) for text in (words, other))
         pairs.append((" ".join(words), " ".join(other), len(left & right) / len(left | right)))
-    options = {"shingle_words": 5, "num_bands": 4, "rows_per_band": 256}
+    options: dict[str, Any] = {"shingling": Shingling(5), "num_bands": 4, "rows_per_band": 256}
     many = make_permutations(1024, 3, scheme)
     left_signatures, _ = sketch(pa.array([left for left, _, _ in pairs]), many, **options)
     right_signatures, _ = sketch(pa.array([right for _, right, _ in pairs]), many, **options)

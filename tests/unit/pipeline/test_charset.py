@@ -55,7 +55,7 @@ def test_a_byte_order_mark_wins_over_the_declaration(charset: str) -> None:
 
 @pytest.mark.parametrize(
     ("label", "expected"),
-    [("latin1", "cp1252"), ("ISO-8859-1", "cp1252"), ("gb2312", "gbk"), ("x-sjis", "shift_jis"), ("utf-7", None)]
+    [("latin1", "cp1252"), ("ISO-8859-1", "cp1252"), ("gb2312", "gb18030"), ("x-sjis", "cp932"), ("utf-7", None)]
     + [(label, None) for label in ("", "unicode_escape", "undefined", "base64", "idna")],
 )
 def test_labels_mean_what_they_mean_on_the_web(label: str, expected: str | None) -> None:
@@ -90,3 +90,26 @@ def test_any_bytes_become_valid_text(payload: bytes, declared: str | None, is_ht
     assert "\0" not in text
     assert text.encode().decode() == text
     assert (text, charset) == decode(payload, declared, is_html=is_html)
+
+
+@pytest.mark.parametrize("declared", ["iso-8859-1", "windows-1251", "utf-8", None])
+def test_utf8_with_a_line_of_another_charset_stays_utf8(declared: str | None) -> None:
+    text, charset = decode(RUSSIAN.encode() + "café".encode("latin-1"), declared, is_html=False)
+    assert (text, charset) == (f"{RUSSIAN}caf\ufffd", "utf-8")
+
+
+def test_utf16_without_a_mark_is_believed_where_the_bytes_are_so() -> None:
+    assert decode(RUSSIAN.encode("utf-16-le"), "utf-16le", is_html=False) == (RUSSIAN, "utf-16-le")
+    assert decode(RUSSIAN.encode("cp1251"), "utf-16le", is_html=False)[0] == RUSSIAN
+
+
+def test_a_single_character_overrules_no_declaration() -> None:
+    page = "The seminar costs 100 ¤ for each of the twelve participants, without meals."
+    assert decode(page.encode("latin-1"), "iso-8859-1", is_html=False)[0] == page
+
+
+def test_the_header_goes_before_meta_unless_it_is_refuted() -> None:
+    page = f'<meta charset="windows-1251"><p>{RUSSIAN}'
+    assert decode(page.encode("cp1251"), "iso-8859-1", is_html=True) == (page, "cp1251")
+    english = '<meta charset="windows-1251"><p>It isn’t in the café, nor in the naïve façade’s shadow.'
+    assert decode(english.encode("cp1252"), "iso-8859-1", is_html=True) == (english, "cp1252")

@@ -51,3 +51,16 @@ def test_batch_cuts_do_not_show() -> None:
     apply = fuse([make_stage(CONFIG)])
     rows = [apply(batch().slice(i, 1)) for i in range(batch().num_rows)]
     assert pa.Table.from_batches(rows).equals(pa.Table.from_batches([apply(batch())]))
+
+
+def test_what_is_rejected_can_be_kept_instead() -> None:
+    config = CONFIG.model_copy(update={"keep_rejected": True})
+    result = fuse([make_stage(config)])(batch())
+    accepted = dict(zip(ENDED.names, ["keep_rejected", "accepted_by_filters", None, None], strict=True))
+    assert result.select(ENDED.names).to_pylist() == [
+        accepted,
+        dict.fromkeys(ENDED.names),
+        dict(zip(ENDED.names, ["filter_url", "too_long", None, None], strict=True)),
+        dict.fromkeys(ENDED.names),
+        accepted,
+    ]

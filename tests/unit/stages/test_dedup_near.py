@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F
 
 from pipeline.schema import CLUSTER
 from stages.dedup_near import NearDedupConfig, find_near_duplicates, make_stage
@@ -49,8 +50,8 @@ def sketched(texts: dict[str, str], config: MinHashConfig) -> pa.Table:
     return pa.Table.from_batches([make_minhash_stage(config).apply(batch)]).drop_columns(["text", "text_hash"])
 
 
-def reference(table: pa.Table, min_similarity: float | None) -> set[tuple[object, ...]]:
-    """Stars of buckets, verified; union-find; best of each component."""
+def reference(table: pa.Table, min_similarity: float | None, hubs_per_bucket: int = 8) -> set[tuple[object, ...]]:
+    """Members with the hubs of their buckets, verified; union by merging sets; best of each component."""
     rows = {row["doc_id"]: row for row in table.to_pylist() if row["bands"] is not None}
     order = sorted(rows, key=lambda doc_id: (-rows[doc_id]["num_bytes"], doc_id))
     values = {doc_id: np.frombuffer(row["signature"], dtype="<u4") for doc_id, row in rows.items()}
@@ -59,11 +60,17 @@ def reference(table: pa.Table, min_similarity: float | None) -> set[tuple[object
         for band in rows[doc_id]["bands"]:
             buckets[band].append(doc_id)
     group = {doc_id: {doc_id} for doc_id in rows}
-    for hub, *others in buckets.values():
-        for other in others:
-            if min_similarity is None or (values[hub] == values[other]).mean() >= min_similarity:
-                merged = group[hub] | group[other]
-                group |= dict.fromkeys(merged, merged)
+
+    def are_near(left: str, right: str) -> bool:
+        return min_similarity is None or (values[left] == values[right]).mean() >= min_similarity
+
+    for members in buckets.values():
+        hub, *others = members[:hubs_per_bucket]
+        for member in members:
+            for other in [hub] if are_near(member, hub) else others:
+                if are_near(member, other):
+                    merged = group[member] | group[other]
+                    group |= dict.fromkeys(merged, merged)
     clusters = set()
     for doc_id, members in group.items():
         kept = min(members, key=order.index)
@@ -95,13 +102,14 @@ def planted() -> pa.Table:
         (7, {"min_similarity": 0.7, "max_single_task_edges": 0}),
         (4, {"min_similarity": None}),
         (3, {"min_similarity": 0.95}),
+        (2, {"min_similarity": 0.95, "hubs_per_bucket": 1}),
     ],
 )
 def test_clusters_equal_the_reference(
     spark: SparkSession, tmp_path: Path, planted: pa.Table, num_partitions: int, config: dict[str, Any]
 ) -> None:
     shuffled = planted.take(np.random.RandomState(num_partitions).permutation(planted.num_rows))
-    expected = reference(planted, config["min_similarity"])
+    expected = reference(planted, config["min_similarity"], config.get("hubs_per_bucket", 8))
     assert len(expected) > 100
     assert clusters_of(spark, shuffled, tmp_path, num_partitions, **config) == expected
 
@@ -146,6 +154,39 @@ def test_a_chain_is_one_cluster(spark: SparkSession, tmp_path: Path, max_single_
     table = crafted(signatures, [[place, place + 1] for place in places])
     found = clusters_of(spark, table, tmp_path, min_similarity=None, max_single_task_edges=max_single_task_edges)
     assert {row[:3] for row in found} == {(f"{i:05d}", "00000", "00000") for i in range(32)}
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_equal_signatures(spark: SparkSession, tmp_path: Path) -> None:
+    """One bucket in each band, of all documents: a quadratic method would compare 20 billion pairs."""
+    num_rows = 200_000
+    signature = np.arange(112, dtype="<u4").tobytes()
+    documents = spark.range(num_rows).select(
+        F.format_string("%06d", F.col("id").bitwiseXOR(0b101)).alias("doc_id"),
+        F.lit(signature).alias("signature"),
+        F.array(*[F.lit(band).cast("long") for band in range(14)]).alias("bands"),
+        F.lit(100).cast("long").alias("num_bytes"),
+        F.lit(None).cast("timestamp").alias("fetch_time"),
+    )
+    found = find_near_duplicates(documents, NearDedupConfig(), scratch=str(tmp_path))
+    facts = found.groupBy("cluster_id", "kept_doc_id", "similarity").agg(F.countDistinct("doc_id").alias("size"))
+    assert [tuple(row) for row in facts.collect()] == [("000000", "000000", 1.0, num_rows)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("max_single_task_edges", [0, 10**6])
+def test_a_chain_of_fifty_thousand(spark: SparkSession, tmp_path: Path, max_single_task_edges: int) -> None:
+    """Each page is near the next one only; names are in random order along the chain."""
+    num_rows = 50_000
+    places = np.random.RandomState(3).permutation(num_rows)
+    values = (places[:, None] + np.arange(4)) // 4 * 4 + np.arange(4)  # from one place to the next one of four changes
+    signatures = [row.tobytes() for row in values.astype("<u4")]
+    table = crafted(signatures, np.stack([places, places + 1], axis=1).tolist())
+    config = NearDedupConfig(max_single_task_edges=max_single_task_edges)
+    frame = spark.createDataFrame(table).repartition(4)
+    found = find_near_duplicates(frame, config, scratch=str(tmp_path))
+    facts = found.groupBy("cluster_id", "kept_doc_id").agg(F.countDistinct("doc_id").alias("size"))
+    assert [tuple(row) for row in facts.collect()] == [("00000", "00000", num_rows)]
 
 
 def test_stage_declares_what_it_reads_and_writes(spark: SparkSession, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ConfigError
-from stages.train_tokenizer import train
+from stages.train_tokenizer import take_ready, train
 from tokenizer_training.encoder import Encoder
 from tokenizer_training.tokenizer_config import TokenizerConfig
 
@@ -82,3 +82,16 @@ def test_temperature_gives_small_languages_more(tmp_path: Path) -> None:
 def test_no_text_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no text of split 'train'"):
         train([], "bpe", CONFIG, str(tmp_path / "t.json"))
+
+
+def test_a_ready_tokenizer_is_taken_and_measured(tmp_path: Path) -> None:
+    ready, output = tmp_path / "ready.json", tmp_path / "out" / "tokenizer.json"
+    trained = train(_corpus(tmp_path / "a", 1), "bpe", CONFIG, str(ready))
+    report = take_ready(_corpus(tmp_path / "b", 1), str(ready), CONFIG, str(output))
+    assert output.read_bytes() == ready.read_bytes()
+    assert report == {**trained, "sample_bytes": {}}, "the same text, the same vocabulary, the same figures"
+    other = CONFIG.model_copy(update={"eos_token": "<end>"})
+    with pytest.raises(ConfigError, match="eos_token='<end>' is not a token of"):
+        take_ready(_corpus(tmp_path / "b", 1), str(ready), other, str(output))
+    with pytest.raises(ConfigError, match=r"no tokenizer at .*; expected a tokenizer.json"):
+        take_ready(_corpus(tmp_path / "b", 1), str(tmp_path / "none.json"), CONFIG, str(output))

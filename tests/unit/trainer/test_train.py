@@ -19,6 +19,7 @@ from trainer.config import TrainConfig
 from trainer.data import open_shards
 from trainer.gradients import documents_of
 from trainer.noise_scale import noise_estimates, noise_scale_tokens
+from trainer.objectives import Batch
 from trainer.spikes import SpikeConfig, is_spike
 from trainer.train import train
 from trainer.training_run import TrainingRun
@@ -143,9 +144,9 @@ def test_a_skipped_step_leaves_the_weights_alone(shards, tmp_path):
     ]
     assert [row["skipped"] for row in rows] == expected and any(expected) and not all(expected)
     before, after = (TrainingRun(settings, open_shards(shards), str(tmp_path / name)) for name in ("a", "b"))
-    after._metrics = [{"loss": 0.1, "grad_norm": 0.1}] * 4
+    after.curves.metrics = [{"loss": 0.1, "grad_norm": 0.1}] * 4
     batch = np.full((16, 32), 5)
-    after._take_step(batch, batch)
+    after._take_step(Batch(batch, batch))
     assert all(torch.equal(x, y) for x, y in zip(before.model.parameters(), after.model.parameters(), strict=True))
 
 
@@ -305,11 +306,11 @@ def test_a_loss_that_is_not_finite_is_an_error(shards, tmp_path, monkeypatch):
     """The third step meets a weight that is not a number; the curve up to it and the checkpoint before it are kept."""
     take_step = TrainingRun._take_step
 
-    def poisoned(self, inputs, targets):
+    def poisoned(self, batch):
         if self.step == 2:
             with torch.no_grad():
                 self.model.final_norm.weight[0] = math.nan
-        return take_step(self, inputs, targets)
+        return take_step(self, batch)
 
     monkeypatch.setattr(TrainingRun, "_take_step", poisoned)
     with pytest.raises(ConfigError, match=r"loss nan .* at step 3 of 12, learning rate 0.01 .*expected finite numbers"):
