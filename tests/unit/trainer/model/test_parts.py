@@ -145,7 +145,7 @@ def test_experts_used_alike_cost_1_and_one_alone_costs_more():
         ({"parallel_block": "gpt_neox"}, lambda b, x: x + b["a"](b["n1"](x)) + b["f"](b["n2"](x))),
         ({"parallel_block": "palm"}, lambda b, x: x + b["a"](b["n1"](x)) + b["f"](b["n1"](x))),
     ],
-    ids=str,
+    ids=["pre", "post", "deepnorm", "gpt_neox", "palm"],
 )
 @pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
 def test_blocks_are_wired_as_their_papers_say(parts, expected, norm):
