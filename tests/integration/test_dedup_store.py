@@ -25,6 +25,8 @@ from pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.slow  # seven runs
+
 DUMPS = ("winter", "spring")
 Run = Callable[..., dict[str, tuple[Any, ...]]]
 
