@@ -34,8 +34,12 @@ def evaluate_choices(training: str, questions: str, layout: str, tokenizer: str)
 @evaluate.command("memorisation")
 @click.argument("training")
 @click.argument("shards")
-@click.option("--passage-tokens", type=click.IntRange(min=2), default=100, show_default=True)
-@click.option("--prompt-tokens", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option(
+    "--passage-tokens", type=click.IntRange(min=2), default=100, show_default=True, help="Length of a passage."
+)
+@click.option(
+    "--prompt-tokens", type=click.IntRange(min=1), default=50, show_default=True, help="Of it, what the model is given."
+)
 @click.option(
     "--passages", type=click.IntRange(min=1), default=256, show_default=True, help="For each number of copies."
 )

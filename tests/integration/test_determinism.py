@@ -35,7 +35,9 @@ def table_hashes(run: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("partitions", "reverse", "hash_seed"), [(1, True, "1"), (3, False, "2"), (8, True, "3")], ids=["1", "3", "8"]
+    ("partitions", "reverse", "hash_seed"),
+    [pytest.param(1, True, "1", marks=pytest.mark.slow), (3, False, "2"), (8, True, "3")],
+    ids=["1", "3", "8"],
 )
 def test_partitions_input_order_and_hash_seed_do_not_show(
     finished_run, demo, run_chaffinch, partitions, reverse, hash_seed

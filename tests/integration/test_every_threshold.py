@@ -1016,7 +1016,7 @@ WITH_REPEATED_PASSAGES = [  # doc_id, source, num_bytes, fetch_time in seconds, 
     ("c", "dump1", 70, 3, "A heron stands still at the edge of the lake and waits."),
 ]
 PASSAGE_CASES: dict[str, tuple[tuple[Any, Any], dict[str, Any]]] = {
-    "dedup.substrings.min_tokens": ((4, 8), {}),
+    "dedup.substrings.min_tokens": ((4, 9), {}),
     "dedup.substrings.keep": (("first", "none"), {"dedup.substrings.min_tokens": 4}),
     "dedup.substrings.scope": (("global", "source"), {"dedup.substrings.min_tokens": 4}),
     "dedup.substrings.survivor_order": (

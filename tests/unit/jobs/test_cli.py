@@ -67,6 +67,10 @@ def test_the_commands_that_there_are():
         "scaling plan",
         "scaling run",
         "scaling report",
+        "scaling null",
+        "evaluate choices",
+        "evaluate memorisation",
+        "export",
         "quality train",
         "quality dsir",
         "quality regress",
@@ -176,7 +180,7 @@ def assert_in_order(line: str, parts: tuple[str, ...]) -> None:
         ),
         (
             "[dedup.exact]\nsurvivor_order = ['size']",
-            ("survivor_order = ['size'] (bad.toml [dedup.exact])", "expected columns among num_bytes", "mend it"),
+            ("survivor_order [dedup.exact] names 'size'", "expected columns among num_bytes", "correct it"),
         ),
         ("[pii]\nentities = ['MAIL']", ("entities[0] = 'MAIL' (bad.toml [pii])", "expected 'EMAIL_ADDRESS'", "change")),
         (
