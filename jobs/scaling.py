@@ -11,7 +11,7 @@ from pipeline import storage
 from pipeline.errors import ConfigError
 from trainer.mixture_search.gaussian_process import fit_gaussian_process
 from trainer.mixture_search.regmix import cross_validated_rank_correlation, rank_correlation, search
-from trainer.scaling import chinchilla, frontier, laws
+from trainer.scaling import chinchilla, frontier, laws, surface
 from trainer.scaling.decision import Decision, Difference
 from trainer.scaling.points import read_points
 from trainer.scaling.run_table import compare_variants, read_rows
@@ -60,11 +60,11 @@ def fit_points(
     )
     if method in ("huber_lbfgs", "variable_projection"):
         fitted = chinchilla.fit(n, d, loss, method)
-        samples: list[chinchilla.ScalingFit] = []
+        samples: list[surface.ScalingFit] = []
         if resamples:
             fitted, samples = chinchilla.bootstrap(fitted, n, d, loss, resamples=resamples)
         if target_flops is not None:
-            fitted = fitted.model_copy(update={"target": chinchilla.predict(fitted, target_flops, samples)})
+            fitted = fitted.model_copy(update={"target": surface.predict(fitted, target_flops, samples)})
         return fitted.model_dump(mode="json")
     if method == "broken_power_law":
         broken = laws.fit_broken_power_law(n, d, loss)

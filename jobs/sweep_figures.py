@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jobs.report_figures import DROPPED, KEPT, LOST, MUTED, SECOND, Figure, figure_of
-from trainer.scaling.chinchilla import ScalingFit, Target
 from trainer.scaling.decision import Decision
 from trainer.scaling.frontier import SAME_BUDGET, groups_of
 from trainer.scaling.run_table import SweepRow
+from trainer.scaling.surface import ScalingFit, Target
 
 _COLOURS = (KEPT, DROPPED, SECOND, LOST, MUTED)
 _HEIGHT_PIXELS = 340

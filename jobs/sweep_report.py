@@ -13,7 +13,7 @@ from jobs.report_page import PageTable, Section, num, text
 from jobs.written_numbers import count, plural
 from pipeline import storage
 from pipeline.errors import ConfigError
-from trainer.scaling import chinchilla
+from trainer.scaling import chinchilla, surface
 from trainer.scaling.decision import Decision, Difference
 from trainer.scaling.run_table import OVERALL, SweepRow, compare_variants, read_sweep
 from trainer.sweep.sweep_config import SweepConfig
@@ -97,17 +97,16 @@ def _curves(rows: list[SweepRow]) -> Section:
 
 
 def _laws(rows: list[SweepRow], target: float) -> Section:
-    fits: dict[str, tuple[chinchilla.ScalingFit, chinchilla.Target]] = {}
+    fits: dict[str, tuple[surface.ScalingFit, surface.Target]] = {}
     notes = []
     for variant in sorted({row.variant for row in rows}):
         own = [row for row in rows if row.variant == variant]
         n, d, loss = (np.array([getattr(row, name) for row in own]) for name in ("num_params", "tokens", "loss"))
         try:
             fitted, samples = chinchilla.bootstrap(chinchilla.fit(n, d, loss), n, d, loss, resamples=_RESAMPLES)
+            fits[variant] = (fitted, surface.predict(fitted, target, samples))
         except ConfigError as error:
             notes.append(f"{variant}: {error}.")
-            continue
-        fits[variant] = (fitted, chinchilla.predict(fitted, target, samples))
     table = [
         (variant, f"{fit.E:.3f}", f"{fit.alpha:.3f}", f"{fit.beta:.3f}", f"{fit.a:.3f}", _range(fit.a_interval),
          f"{at.n:.3g}", f"{at.d:.3g}", f"{at.loss:.4f}", _range(at.loss_interval))

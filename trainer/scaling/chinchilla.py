@@ -19,17 +19,13 @@ value but the path between; and the projection minimises the Huber objective, wh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import ConfigError
 from trainer.scaling.lbfgs import minimize
 from trainer.scaling.objective import ALPHA, BETA, A, B, E, Points, huber_lse
-
-Method = Literal["huber_lbfgs", "variable_projection"]
+from trainer.scaling.surface import Method, ScalingFit, interval_of
 
 _GRID = (
     np.arange(0, 30, 5),  # ln A
@@ -44,55 +40,6 @@ _NUM_FINALISTS = 200
 _EXHAUSTED = 1e-15  # a gradient that float64 does not reach: stop when no step decreases the value
 _EXPONENTS = np.geomspace(0.05, 2, 12)
 _NUM_PARAMETERS = 5
-
-
-Interval = tuple[float, float]
-"""The 2.5 % and the 97.5 % quantile of bootstrap resamples."""
-
-
-class Target(BaseModel):
-    """What a fit says of a budget C = 6 N D: the best N and D, and the loss there."""
-
-    model_config = ConfigDict(frozen=True)
-
-    flops: float
-    n: float
-    d: float
-    loss: float
-    n_interval: Interval | None = None
-    d_interval: Interval | None = None
-    loss_interval: Interval | None = None
-
-
-class ScalingFit(BaseModel):
-    """A fitted loss surface; the loss is in nats per token where the points' was."""
-
-    model_config = ConfigDict(frozen=True)
-
-    method: Method
-    num_points: int
-    objective: float  # sum of Huber distances in log loss, delta 1e-3
-    A: float
-    B: float
-    E: float
-    alpha: float
-    beta: float
-    a: float  # the optimal N grows as C^a: beta / (alpha + beta)
-    a_interval: Interval | None = None
-    alpha_interval: Interval | None = None
-    beta_interval: Interval | None = None
-    E_interval: Interval | None = None
-    target: Target | None = None
-
-    def loss(self, n: float, d: float) -> float:
-        """Loss predicted for N parameters and D tokens."""
-        return self.E + self.A / n**self.alpha + self.B / d**self.beta
-
-    def optimum(self, flops: float) -> tuple[float, float]:
-        """The N and D of lowest predicted loss under 6 N D = ``flops`` (Hoffmann et al. 2022, equation 4)."""
-        ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
-        n = ratio * (flops / 6) ** self.a
-        return n, flops / 6 / n
 
 
 def fit(n: np.ndarray, d: np.ndarray, loss: np.ndarray, method: Method = "variable_projection") -> ScalingFit:
@@ -146,37 +93,10 @@ def bootstrap(
         for row, value in zip(points.uncentred(found), values, strict=True)
     ]
     intervals = {
-        f"{name}_interval": _interval([getattr(sample, name) for sample in samples])
+        f"{name}_interval": interval_of([getattr(sample, name) for sample in samples])
         for name in ("a", "alpha", "beta", "E")
     }
     return fitted.model_copy(update=intervals), samples
-
-
-def predict(fitted: ScalingFit, flops: float, samples: Sequence[ScalingFit] = ()) -> Target:
-    """Extrapolate to a budget.
-
-    Args:
-        fitted: the fit.
-        flops: the budget C.
-        samples: fits of bootstrap resamples, for the intervals; none gives none.
-    """
-
-    def at(fit: ScalingFit) -> tuple[float, float, float]:
-        n, d = fit.optimum(flops)
-        return n, d, fit.loss(n, d)
-
-    n, d, loss = at(fitted)
-    target = Target(flops=flops, n=n, d=d, loss=loss)
-    if not samples:
-        return target
-    columns = zip(*(at(sample) for sample in samples), strict=True)
-    names = ("n_interval", "d_interval", "loss_interval")
-    return target.model_copy(update={name: _interval(list(c)) for name, c in zip(names, columns, strict=True)})
-
-
-def _interval(values: list[float]) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _as_fit(parameters: np.ndarray, method: Method, num_points: int, objective: float) -> ScalingFit:

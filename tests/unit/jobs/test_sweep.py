@@ -15,8 +15,8 @@ from jobs.sweep_report import write_sweep_report
 from pipeline.config import Config, load_toml
 from pipeline.errors import ConfigError
 from stages.sample_mixture import SampleMixtureConfig
-from trainer.scaling.chinchilla import ScalingFit
 from trainer.scaling.run_table import COLUMNS
+from trainer.scaling.surface import ScalingFit
 from trainer.sweep.plan import SweepPlan
 from trainer.sweep.sweep_config import SweepConfig
 

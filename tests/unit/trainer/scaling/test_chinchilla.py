@@ -8,10 +8,11 @@ import pytest
 from scipy.optimize import check_grad, rosen, rosen_der
 
 from pipeline.errors import ConfigError
-from trainer.scaling.chinchilla import ScalingFit, bootstrap, fit, predict
+from trainer.scaling.chinchilla import bootstrap, fit
 from trainer.scaling.lbfgs import minimize
 from trainer.scaling.objective import HUBER_DELTA, Points, huber_lse
 from trainer.scaling.points import read_points
+from trainer.scaling.surface import ScalingFit, predict
 
 CHINCHILLA = Path(__file__).parents[5] / "shared/data/scaling/chinchilla/svg_extracted_data.csv"
 COLUMNS = {"n_column": "Model Size", "flops_column": "Training FLOP", "loss_column": "loss"}
@@ -176,3 +177,24 @@ def test_what_is_wrong_with_points_is_said(tmp_path, changes, message):
     arguments = {"path": str(path), "n_column": "size", "flops_column": "flops", "loss_column": "loss"}
     with pytest.raises(ConfigError, match=message):
         read_points(**{**arguments, **changes})
+
+
+FLAT = {"method": "variable_projection", "num_points": 8, "objective": 0.0, "E": 1.7, "a": 0.5}
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"A": 0.0, "B": 300.0, "alpha": 0.3, "beta": 0.3},
+        {"A": 80.0, "B": 300.0, "alpha": -0.1, "beta": 0.4},
+        {"A": 80.0, "B": 1e-300, "alpha": 1e-3, "beta": 1e-3},
+    ],
+)
+def test_a_surface_that_is_flat_has_no_optimum(numbers):
+    """Few runs over a narrow range are fitted so; a resample of them can be, where the fit itself is not."""
+    flat = ScalingFit(**FLAT, **numbers)
+    with pytest.raises(ConfigError, match=r"does not fall with both N and D .* add sizes and tokens"):
+        predict(flat, 1e18)
+    sound = ScalingFit(**FLAT, A=80.0, B=300.0, alpha=0.3, beta=0.3)
+    assert predict(sound, 1e18, [sound, sound]).n_interval is not None
+    assert predict(sound, 1e18, [sound, flat]).n_interval is None

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
-from trainer.scaling.chinchilla import ScalingFit
 from trainer.scaling.frontier import bootstrap_frontier, fit_frontier, groups_of
 from trainer.scaling.points import read_points
+from trainer.scaling.surface import ScalingFit
 
 CHINCHILLA = Path(__file__).parents[5] / "shared/data/scaling/chinchilla/svg_extracted_data.csv"
 SURFACE = ScalingFit(
