@@ -36,8 +36,8 @@ def loss_over_flops(name: str, rows: Sequence[SweepRow]) -> Figure:
     return _log_axes(name, "Bits per byte over compute", plot, "FLOPs, 6 N D")
 
 
-def loss_over_size(name: str, rows: Sequence[SweepRow]) -> Figure:
-    """Bits per byte over parameters, a line for each variant and budget; budgets with one size are left out."""
+def loss_over_size(name: str, rows: Sequence[SweepRow]) -> Figure | None:
+    """Bits per byte over parameters, a line for each variant and budget; None where no two sizes share a budget."""
     plot = go.Figure()
     for variant, colour in _colours(rows):
         own = [row for row in rows if row.variant == variant]
@@ -57,6 +57,8 @@ def loss_over_size(name: str, rows: Sequence[SweepRow]) -> Figure:
                 hovertemplate=f"{variant}, {own[group[0]].flops:.1e} FLOPs<br>N = %{{x:,}}: %{{y:.4f}}<extra></extra>",
             )
             drawn += 1
+    if not plot.data:
+        return None
     return _log_axes(name, "Bits per byte over size, at about equal compute", plot, "N")
 
 

@@ -88,11 +88,12 @@ def _runs(rows: list[SweepRow]) -> Section:
 
 
 def _curves(rows: list[SweepRow]) -> Section:
+    figures = (sweep_figures.loss_over_flops("plot-curves", rows), sweep_figures.loss_over_size("plot-isoflop", rows))
     return Section(
         "curves",
         "Loss over compute and size",
-        ["First a line for each size of a variant; then, at about equal compute, the valley over sizes."],
-        [sweep_figures.loss_over_flops("plot-curves", rows), sweep_figures.loss_over_size("plot-isoflop", rows)],
+        ["First a line for each size of a variant; then, where sizes share a budget, the valley over sizes."],
+        [figure for figure in figures if figure is not None],
     )
 
 

@@ -84,6 +84,11 @@ class ScalingFit(BaseModel):
                 f"B = {self.B:.3g}, beta = {self.beta:.3g}); expected runs that show both; add sizes and tokens"
             )
         n = math.exp(self._log_ratio()) * (flops / 6) ** self.a
+        if not 1 <= n <= flops / 6:
+            raise ConfigError(
+                f"the fit puts the best N at {n:.3g} parameters for {flops:.3g} FLOPs; expected a model of at least one "
+                f"parameter and token; the runs lie too close together to say: add sizes and tokens"
+            )
         return n, flops / 6 / n
 
 
@@ -106,9 +111,12 @@ def predict(fitted: ScalingFit, flops: float, samples: Sequence[ScalingFit] = ()
 
     n, d, loss = at(fitted)
     target = Target(flops=flops, n=n, d=d, loss=loss)
-    if not samples or not all(sample.has_optimum for sample in samples):
+    try:
+        columns = list(zip(*(at(sample) for sample in samples), strict=True))
+    except ConfigError:
         return target
-    columns = zip(*(at(sample) for sample in samples), strict=True)
+    if not samples:
+        return target
     names = ("n_interval", "d_interval", "loss_interval")
     return target.model_copy(update={name: interval_of(list(c)) for name, c in zip(names, columns, strict=True)})
 

@@ -33,9 +33,9 @@ PREFIXES_ONLY = set("$%=£¥§฿﷼") | {chr(code) for code in range(0x20A0, 0x
 QUOTES = set("'\"`,«´»‘’‚“”„⟦⟧（）\u2329\u232a" + CORNERS)
 UNSPACED = re.compile("[" + "".join(chr(c) for c in UNSPACED_SCRIPTS if chr(c).isalpha() or c == 0x3007) + "]")
 SKIN_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))  # symbols by category, but Extend to UAX 29
-EXTEND = SKIN_TONES + "".join(
-    chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Mn", "Mc", "Me", "Cf")
-)
+MARKS = "".join(chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Mn", "Mc", "Me", "Cf"))
+EXTEND = SKIN_TONES + MARKS
+MIDDLE = r"[\p{WB=MidLetter}\p{WB=MidNum}\p{WB=MidNumLet}\p{WB=Double_Quote}]"
 FRAGMENTS = [
     "don't", "Cannot", "it’s", "U.S.", "e.g.", "J.", "foo.bar", "foo.Bar", "NASA.", "10km", "5%", "$5.00", "10€", "10+",
     "well-known", "a--b", "a---b", "and/or", "a/b", "x=1", "12:30", "1-2", "2^-3", "http://a.bc/d?e#f", "me@x.org:80/p",
@@ -294,7 +294,9 @@ def test_unicode_mode_agrees_with_regex(text: str) -> None:
     and format characters with nothing before them, which it joins to the next word."""
     known = "".join(char for char in text if unicodedata.category(char) != "Cn" and char not in "'’")
     known = re.sub(rf"(?<!\S)[{EXTEND}]+", "", known)
-    known = re.sub(rf"(?<=[.,:;])[{EXTEND}]+", "", known)  # rule WB4, which regex forgets between letter and letter
+    known = re.sub(rf"(?<={UNSPACED.pattern})[{EXTEND}]*[{SKIN_TONES}][{EXTEND}]*", "", known)  # belongs to no letter
+    # rule WB4, which regex forgets about the sign between letter and letter, or digit and digit
+    known = regex.sub(rf"(?<={MIDDLE})[{EXTEND}]+|[{EXTEND}]+(?={MIDDLE})", "", known)
     assert kernel_words(known, UNICODE_MODE) == unicode_words(known)
 
 
@@ -306,6 +308,7 @@ def test_unicode_mode_agrees_with_regex(text: str) -> None:
         ("צה\"ל ג' ג'ירפה", ['צה"ל', "ג'", "ג'ירפה"]),
         ("🇫🇷🇩🇪🇪 👩‍👩‍👧 👍🏽", ["🇫🇷", "🇩🇪", "🇪", "👩‍👩‍👧", "👍🏽"]),
         ("e\u0301te\u0301 a\u00adb \u0301", ["e\u0301te\u0301", "a\u00adb", "\u0301"]),
+        ("a\ufeff.b 1\u0301,2 a.\u0301b", ["a\ufeff.b", "1\u0301,2", "a.\u0301b"]),
         ("can''t 3..4 a. .b", ["can", "'", "'", "t", "3", ".", ".", "4", "a", ".", ".", "b"]),
     ],
 )

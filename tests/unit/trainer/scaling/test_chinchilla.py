@@ -198,3 +198,11 @@ def test_a_surface_that_is_flat_has_no_optimum(numbers):
     sound = ScalingFit(**FLAT, A=80.0, B=300.0, alpha=0.3, beta=0.3)
     assert predict(sound, 1e18, [sound, sound]).n_interval is not None
     assert predict(sound, 1e18, [sound, flat]).n_interval is None
+
+
+def test_an_optimum_below_one_parameter_is_none():
+    odd = ScalingFit(**FLAT, A=80.0, B=3e30, alpha=0.3, beta=0.3)
+    with pytest.raises(
+        ConfigError, match=r"puts the best N at .* expected a model of at least one parameter and token"
+    ):
+        predict(odd, 1e18)
