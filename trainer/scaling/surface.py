@@ -86,8 +86,8 @@ class ScalingFit(BaseModel):
         n = math.exp(self._log_ratio()) * (flops / 6) ** self.a
         if not 1 <= n <= flops / 6:
             raise ConfigError(
-                f"the fit puts the best N at {n:.3g} parameters for {flops:.3g} FLOPs; expected a model of at least one "
-                f"parameter and token; the runs lie too close together to say: add sizes and tokens"
+                f"the fit puts the best N at {n:.3g} parameters for {flops:.3g} FLOPs; expected a model of at least "
+                f"one parameter and token; the runs lie too close together to say: add sizes and tokens"
             )
         return n, flops / 6 / n
 
