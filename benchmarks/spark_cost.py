@@ -33,23 +33,30 @@ class Cost:
 
 
 class CostMeter:
-    """Context manager that measures its body: ``with CostMeter() as cost``."""
+    """Context manager that measures its body: ``with CostMeter() as cost``.
 
-    def __init__(self) -> None:
+    Args:
+        samples_memory: without it ``peak_memory_bytes`` stays 0; a sample of a JVM takes some milliseconds.
+    """
+
+    def __init__(self, *, samples_memory: bool = True) -> None:
         self._cost = Cost()
+        self._samples_memory = samples_memory
         self._is_over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Cost:
         self._start = time.perf_counter(), _cpu_seconds()
-        self._sampler.start()
+        if self._samples_memory:
+            self._sampler.start()
         return self._cost
 
     def __exit__(self, *error: object) -> None:
         wall, cpu = self._start
         self._cost.wall_seconds, self._cost.cpu_seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
         self._is_over.set()
-        self._sampler.join()
+        if self._samples_memory:
+            self._sampler.join()
 
     def _sample(self) -> None:
         while not self._is_over.wait(_SAMPLE_SECONDS):

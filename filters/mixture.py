@@ -24,12 +24,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.mixture_file import SAMPLING, weights_named
 
 _EPOCH_DECIMALS = 12  # so that an epoch computed as 0.9999999999999999 counts as 1
 
@@ -48,7 +49,9 @@ class MixtureConfig(Config):
         by: what a group is.
         alpha: exponent of the temperature: 1 keeps the proportions of the crawl, 0 gives every group the same.
         weights: share of each group, scaled to sum 1, instead of the temperature; every group that has documents must
-            be named. A group of weight 0 is dropped, its held-out documents excepted.
+            be named. A group of weight 0 is dropped, its held-out documents excepted. A string is the path of a file
+            that ``chaffinch scaling mixture`` or ``scaling regmix`` wrote; the config then holds what the file says,
+            so that a run is identified by its weights, not by where they were read.
         budget_bytes: UTF-8 bytes of text to sample; None if ``budget_fraction`` says it.
         budget_fraction: the same as a multiple of the bytes there are; None if ``budget_bytes`` says it.
         max_epochs: how often a document may be repeated at most, on average over its group.
@@ -60,6 +63,11 @@ class MixtureConfig(Config):
     budget_bytes: int | None = Field(default=None, gt=0)
     budget_fraction: float | None = Field(default=None, gt=0, le=100)
     max_epochs: float = Field(default=4.0, ge=1, le=100)
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _weights_of_file(cls, value: Any, info: ValidationInfo) -> Any:
+        return weights_named(value, SAMPLING, info.data.get("by"))
 
     @model_validator(mode="after")
     def _one_budget(self) -> MixtureConfig:

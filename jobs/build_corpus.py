@@ -22,6 +22,7 @@ from jobs.steps_dedup_lines import dedup_lines_step
 from jobs.steps_dedup_store import dedup_store_step
 from jobs.steps_ledger import ledger_step
 from jobs.steps_metadata import page_metadata_step
+from jobs.steps_semantic import dedup_semantic_step, embed_step
 from jobs.steps_substrings import dedup_substrings_step
 from jobs.steps_text_dedup import survivors_step
 from jobs.text_stages import text_stages
@@ -31,6 +32,7 @@ from pipeline.input_split import split_units
 from pipeline.input_unit import list_units
 from pipeline.models import locate
 from pipeline.progress import say, stage_progress
+from pipeline.sentence_encoder import load_encoder
 
 _SHOWN_UNITS = 20
 
@@ -58,6 +60,7 @@ def line_of(config: RunConfig) -> list[Step]:
 
 
 _TEXT_STEPS: dict[str, Callable[[RunConfig], Step]] = {
+    "dedup_semantic": dedup_semantic_step,
     "dedup_lines": dedup_lines_step,
     "dedup_substrings": dedup_substrings_step,
     "decontaminate": decontaminate_step,
@@ -67,7 +70,8 @@ _TEXT_STEPS: dict[str, Callable[[RunConfig], Step]] = {
 def _text_steps(config: RunConfig) -> list[Step]:
     """The corpus-wide text stages that are on, and what they begin with."""
     steps = [_TEXT_STEPS[stage](config) for stage in text_stages(config)]
-    return [survivors_step(config), *steps] if steps else []
+    embed = [] if config.dedup.semantic is None else [embed_step(config)]
+    return [survivors_step(config), *embed, *steps] if steps else []
 
 
 def _store_step(config: RunConfig) -> list[Step]:
@@ -88,6 +92,8 @@ def prepare(config: RunConfig, base_dir: str) -> RunContext:
             '[page_metadata] without a WAT file among the inputs; expected one (named .wat, or format = "wat"); add an '
             "[[input]] or remove the table"
         )
+    if config.dedup.semantic is not None:
+        load_encoder(config.dedup.semantic.encoder)
     model = locate(config.language.model, config.language.sha256)
     return RunContext(
         config=config,

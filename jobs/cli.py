@@ -103,7 +103,7 @@ def run(config: str, until: str | None, dry_run: bool, output: str | None) -> No
 def explain(run_folder: str, which: str, as_json: bool) -> None:
     """One record's whole history: every signal, the rule that ended it, its cluster, its shard and offset."""
     from jobs.explain_document import explain as explain_document
-    from jobs.explain_document import render
+    from jobs.explanation_text import render
 
     explanation = explain_document(run_folder, which)
     if as_json:

@@ -23,6 +23,7 @@ from stages.decontaminate import DecontaminateConfig
 from stages.dedup_exact import ExactDedupConfig
 from stages.dedup_lines import LineDedupConfig
 from stages.dedup_near import NearDedupConfig
+from stages.dedup_semantic import SemanticDedupConfig
 from stages.dedup_substrings import SubstringDedupConfig
 from stages.extract_text import ExtractConfig
 from stages.identify_language import LanguageConfig
@@ -65,13 +66,20 @@ class DedupConfig(DedupScopeConfig):
     exact: ExactDedupConfig | None = None
     minhash: MinHashConfig = MinHashConfig()
     near: NearDedupConfig | None = None
+    semantic: SemanticDedupConfig | None = None
     lines: LineDedupConfig | None = None
     substrings: SubstringDedupConfig | None = None
 
     @property
     def survivor_orders(self) -> dict[str, SurvivorOrder]:
         """The order of each kind of document deduplication that is on."""
-        kinds = {"exact": self.exact, "near": self.near, "lines": self.lines, "substrings": self.substrings}
+        kinds = {
+            "exact": self.exact,
+            "near": self.near,
+            "semantic": self.semantic,
+            "lines": self.lines,
+            "substrings": self.substrings,
+        }
         return {kind: config.survivor_order for kind, config in kinds.items() if config is not None}
 
 

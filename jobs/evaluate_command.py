@@ -67,9 +67,9 @@ def evaluate_memorisation(
 @click.argument("folder")
 @click.option("--tokenizer", metavar="TOKENIZER.json", help="Copied beside the weights.")
 def export(training: str, folder: str, tokenizer: str | None) -> None:
-    """Write the model in TRAINING to FOLDER as transformers' LlamaForCausalLM."""
-    from trainer.export import export_llama
+    """Write the model in TRAINING to FOLDER for transformers: as its Llama, or as its T5 if it has an encoder."""
+    from trainer.export import export_model
     from trainer.trained_model import load_trained
 
-    export_llama(load_trained(training), folder, tokenizer=tokenizer)
+    export_model(load_trained(training), folder, tokenizer=tokenizer)
     click.echo(folder)

@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.explain_cuts import text_cuts
 from jobs.explain_evaluation import evaluation_items
 from jobs.explain_lines import line_edits
+from jobs.explain_places import shard_places
 from jobs.explanation import (
     MAX_MEMBERS,
     TEXT_HEAD_CHARS,
@@ -27,21 +27,17 @@ from jobs.explanation import (
     Outcome,
     RecordHistory,
     RuleCheck,
-    ShardPlace,
     StageOutcome,
-    render,
 )
 from jobs.find_record import not_found, rows_named
 from jobs.run_folder import STAGES_BEFORE_RULES, RunFolder
 from pipeline.errors import ConfigError, ShardError
 from pipeline.schema import DECISION, ENDED, LOCATION
-from pipeline.shard_manifest import load_manifest
 
 _IDENTITY = ("doc_id", "source", "domain", "url", "warc_file", "warc_record_id", "warc_offset", "record_type")
 _PAGE = (*_IDENTITY, "http_status", "fetch_time", "lang", "lang_score", "num_bytes", "num_chars")
 _NOT_SIGNALS = {*_PAGE, *ENDED.names, *LOCATION.names}
 _READERS = STAGES_BEFORE_RULES[:2]
-__all__ = ["explain", "render"]
 
 
 def explain(run_folder: str, which: str) -> Explanation:
@@ -86,7 +82,7 @@ def _page_history(run: RunFolder, page: dict[str, Any]) -> RecordHistory:
         history["text_cuts"] = text_cuts(run, doc_id, unit, row["row_index"], row["lang"])
         history["evaluation_items"] = evaluation_items(run, doc_id)
         history.update(_text_of(run, page, row["row_index"], decision))
-    places = _places(run, doc_id, decision)
+    places = shard_places(run, doc_id, decision)
     return RecordHistory(
         **history,
         ended_by=ended,
@@ -216,35 +212,6 @@ def _clusters(run: RunFolder, doc_id: str) -> Iterator[Cluster]:
                 for row in shown
             ),
         )
-
-
-def _places(run: RunFolder, doc_id: str, decision: dict[str, Any] | None) -> list[ShardPlace]:
-    """Every copy of a kept document in the shards, through the tables beside them."""
-    if decision is None or decision["verdict"] != "kept" or not run.is_finished("shards"):
-        return []
-    places: list[ShardPlace] = []
-    for shard in load_manifest(run.path("shards")).of_split(decision["split"]):
-        path = f"shards/{shard.name}.docs.parquet"
-        ids = run.column_of(path, "doc_id")
-        sequences = np.flatnonzero(pc.equal(ids, doc_id).to_numpy())
-        if not len(sequences):
-            continue
-        lengths = run.column_of(path, "num_tokens").to_numpy().astype(np.int64)
-        epochs = run.column_of(path, "epoch")
-        for sequence in sequences.tolist():
-            places.append(
-                ShardPlace(
-                    shard=shard.name,
-                    split=shard.split,
-                    epoch=epochs[sequence].as_py(),
-                    sequence_index=sequence,
-                    token_offset=int(lengths[:sequence].sum()),
-                    num_tokens=int(lengths[sequence]),
-                )
-            )
-        if len(places) == decision["copies"]:
-            break
-    return sorted(places, key=lambda place: (place.epoch, place.shard))
 
 
 def _quarantine_history(run: RunFolder, record: dict[str, Any]) -> RecordHistory:

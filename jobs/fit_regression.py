@@ -17,7 +17,7 @@ from pipeline import storage
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.hashing import hash_keys, uniform
-from stages.score_embeddings import embed, folder_sha256
+from pipeline.sentence_encoder import embed, folder_sha256
 
 
 class FitRegressionConfig(Config):

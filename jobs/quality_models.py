@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from pipeline.config import Config
 from pipeline.models import locate
+from pipeline.sentence_encoder import load_encoder
 from pipeline.stage import Stage
 from stages import measure_bad_words, measure_dsir, measure_perplexity, score_embeddings, score_quality
 from stages.measure_bad_words import WordListConfig
@@ -80,7 +81,7 @@ def locate_models(config: QualityModelsConfig) -> tuple[str, ...]:
         measure_perplexity.load(language_model)  # it may need a package that is not installed
     for scorer in config.embeddings:
         score_embeddings.load_head(scorer)
-        score_embeddings.load_encoder(scorer.encoder)
+        load_encoder(scorer.encoder)
     if config.dsir is not None:
         measure_dsir.load_weights(config.dsir)
     return tuple(str(locate(model.path, model.sha256)) for model in config.models)

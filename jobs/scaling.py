@@ -7,8 +7,10 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from jobs.written_numbers import plural
 from pipeline import storage
 from pipeline.errors import ConfigError
+from pipeline.mixture_file import SAMPLING, mixture_toml
 from trainer.mixture_search.gaussian_process import fit_gaussian_process
 from trainer.mixture_search.regmix import cross_validated_rank_correlation, rank_correlation, search
 from trainer.scaling import chinchilla, frontier, laws, surface
@@ -125,9 +127,7 @@ def search_mixture(
     found["predicted_loss"] = float(fitted.predict(weights[None])[0])
     found["weights"] = {domain: float(weight) for domain, weight in zip(domains, weights, strict=True)}
     if output is not None:
-        lines = ['[mixture]\nby = "domain"\n', "[mixture.weights]"]
-        lines += [f'"{domain}" = {weight:.6f}' for domain, weight in found["weights"].items()]
-        storage.write_bytes(output, ("\n".join(lines) + "\n").encode())
+        storage.write_bytes(output, mixture_toml("domain", {SAMPLING: found["weights"]}).encode())
     return found
 
 
@@ -199,9 +199,14 @@ def _describe(found: Difference, variant_a: str, variant_b: str) -> str:
         return f"{bits}{found.relative:+.3%}  not decided: one pair says nothing of the noise; add a seed"
     low, high = found.relative_interval
     wins = f"P({variant_a} wins) = {found.probability_a_wins:.3f}"
-    if found.verdict == "not decided":
-        seeds = "over 1,000 more seeds" if found.more_seeds is None else f"{found.more_seeds} more seeds"
-        answer = f"not decided: needs {seeds}"
-    else:
-        answer = f"{variant_a if found.verdict == 'a' else variant_b} is better"
-    return f"{bits}{found.relative:+.3%} [{low:+.3%}, {high:+.3%}]  {wins}  {answer}"
+    verdict = answer(found, variant_a, variant_b)
+    return f"{bits}{found.relative:+.3%} [{low:+.3%}, {high:+.3%}]  {wins}  {verdict}"
+
+
+def answer(found: Difference, variant_a: str, variant_b: str) -> str:
+    """Which variant is better, or how many more seeds it takes to say so."""
+    if found.verdict != "not decided":
+        return f"{variant_a if found.verdict == 'a' else variant_b} is better"
+    if found.more_seeds is None:
+        return "not decided: needs over 1,000 more seeds"
+    return f"not decided: needs {plural(found.more_seeds, 'more seed')}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jobs.mixture_command import scaling_mixture
 from jobs.sweep_command import scaling_plan, scaling_report, scaling_run
 from pipeline.errors import ConfigError
 
@@ -18,7 +19,7 @@ def scaling() -> None:
     """Scaling laws and decisions from training runs."""
 
 
-for _command in (scaling_plan, scaling_run, scaling_report):
+for _command in (scaling_plan, scaling_run, scaling_report, scaling_mixture):
     scaling.add_command(_command)
 
 

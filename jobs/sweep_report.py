@@ -10,11 +10,12 @@ import numpy as np
 from jobs import sweep_figures
 from jobs.report import render_page
 from jobs.report_page import PageTable, Section, num, text
+from jobs.scaling import answer
 from jobs.written_numbers import count, plural
 from pipeline import storage
 from pipeline.errors import ConfigError
 from trainer.scaling import chinchilla, surface
-from trainer.scaling.decision import Decision, Difference
+from trainer.scaling.decision import Decision
 from trainer.scaling.run_table import OVERALL, SweepRow, compare_variants, read_sweep
 from trainer.sweep.sweep_config import SweepConfig
 
@@ -136,7 +137,7 @@ def _decisions(decisions: dict[tuple[str, str], list[Decision]]) -> list[Section
             (decision.domain, f"{at.flops:.2e}" + (" (target)" if at is decision.target else ""), str(at.num_pairs),
              "–" if at.bits_per_byte is None else f"{at.bits_per_byte:+.5f}", f"{at.relative:+.3%}",
              "–" if at.relative_interval is None else "{:+.3%} to {:+.3%}".format(*at.relative_interval),
-             "–" if at.probability_a_wins is None else f"{at.probability_a_wins:.3f}", _answer(at, a, b))
+             "–" if at.probability_a_wins is None else f"{at.probability_a_wins:.3f}", answer(at, a, b))
             for decision in found
             for at in (*decision.sizes, *([decision.target] if decision.target else []))
         ]  # fmt: skip
@@ -154,11 +155,3 @@ def _decisions(decisions: dict[tuple[str, str], list[Decision]]) -> list[Section
             )
         )
     return sections
-
-
-def _answer(found: Difference, a: str, b: str) -> str:
-    if found.verdict != "not decided":
-        return f"{a if found.verdict == 'a' else b} is better"
-    if found.more_seeds is None:
-        return "not decided: needs over 1,000 more seeds"
-    return f"not decided: needs {plural(found.more_seeds, 'more seed')}"

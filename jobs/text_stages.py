@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any
 
 TABLES: dict[str, tuple[str, ...]] = {
+    "dedup_semantic": ("dedup", "semantic"),
     "dedup_lines": ("dedup", "lines"),
     "dedup_substrings": ("dedup", "substrings"),
     "decontaminate": ("decontaminate",),

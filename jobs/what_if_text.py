@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from jobs.explanation import print_table, printable
+from jobs.explanation_text import print_table, printable
 from jobs.what_if import Answer, Fate, SamplePage
 from jobs.what_if_funnel import Funnel
 from jobs.written_numbers import count, number, plural, share, size

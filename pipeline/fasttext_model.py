@@ -39,16 +39,17 @@ class ModelArrays(NamedTuple):
         words: uint8; the bytes of all words and labels, one after the other.
         word_ends: int64, shape (num_entries + 1,): entry ``i`` is ``words[word_ends[i]:word_ends[i + 1]]``.
         word_slots: int32, a power of two of slots; entries by fastText's hash of their bytes, -1 where free.
-        rows: float32, shape (num_rows, dim): input vectors of the words, then those of the hash buckets.
-        bucket_rows: int32, shape (num_buckets,) of a pruned model: row of each bucket, -1 where it was pruned; else
-            shape (0,): bucket ``i`` has row ``num_words + i``.
-        bucket_is_kept: uint8, one bit a bucket, shape as ``bucket_rows``: small enough to stay in cache.
+        rows: float32, shape (num_rows, dim): input vectors of the words, then those of the hash buckets, in their
+            order; of a pruned model, of those that have a row.
+        kept_buckets: uint64, one bit for each bucket of a pruned model that has a row, the first one lowest: a table
+            that stays in the second-level cache; else shape (0,).
+        kept_before: int32, shape (len(kept_buckets),): the row of the first of these 64 buckets that has one.
         output_columns: float32, shape (dim, num_outputs): output vectors, of labels or of the tree's inner nodes, by
             component.
         children: int32, shape (2 * num_labels - 1, 2): left and right child of each node of the Huffman tree, -1 for
             leaves, which are the labels; shape (0, 2) without hierarchical softmax.
         num_words, num_labels, num_buckets: counts; int64.
-        buckets_pruned: whether ``bucket_rows`` holds; int64.
+        buckets_pruned: whether ``kept_buckets`` says which buckets have a row; int64.
         min_chars, max_chars: lengths of character n-grams, in characters; ``max_chars`` 0 for none; int64.
         word_ngrams: longest word n-gram, in words; int64.
         loss: ``HIERARCHICAL_SOFTMAX`` …; int64.
@@ -59,8 +60,8 @@ class ModelArrays(NamedTuple):
     word_ends: np.ndarray
     word_slots: np.ndarray
     rows: np.ndarray
-    bucket_rows: np.ndarray
-    bucket_is_kept: np.ndarray
+    kept_buckets: np.ndarray
+    kept_before: np.ndarray
     output_columns: np.ndarray
     children: np.ndarray
     num_words: int
@@ -147,11 +148,11 @@ def _model(content: FileContent, path: str) -> FastTextModel:
 
 def _arrays(arguments: dict[str, int], dictionary: Dictionary, rows: np.ndarray, outputs: np.ndarray) -> ModelArrays:
     num_words, num_labels = dictionary.num_words, len(dictionary.entries) - dictionary.num_words
-    bucket_rows, bucket_is_kept = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8)
+    kept_buckets, kept_before = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int32)
     if dictionary.pruned is not None:
-        bucket_rows = np.full(max(arguments["num_buckets"], 1), -1, dtype=np.int32)
-        bucket_rows[dictionary.pruned[:, 0]] = num_words + dictionary.pruned[:, 1]
-        bucket_is_kept = np.packbits(bucket_rows >= 0, bitorder="little")
+        in_order = dictionary.pruned[np.argsort(dictionary.pruned[:, 0])]
+        rows = np.concatenate([rows[:num_words], rows[num_words + in_order[:, 1]]])
+        kept_buckets, kept_before = _kept(in_order[:, 0], arguments["num_buckets"], num_words)
     is_tree = arguments["loss"] == HIERARCHICAL_SOFTMAX
     words = b"".join(dictionary.entries)
     word_ends = np.cumsum([0, *map(len, dictionary.entries)], dtype=np.int64)
@@ -161,8 +162,8 @@ def _arrays(arguments: dict[str, int], dictionary: Dictionary, rows: np.ndarray,
         word_ends=word_ends,
         word_slots=word_slots(np.frombuffer(words, dtype=np.uint8), word_ends),
         rows=_on_cache_lines(rows),
-        bucket_rows=bucket_rows,
-        bucket_is_kept=bucket_is_kept,
+        kept_buckets=kept_buckets,
+        kept_before=kept_before,
         output_columns=np.ascontiguousarray(outputs.T),
         children=_huffman_tree(dictionary.counts[num_words:]) if is_tree else np.empty((0, 2), dtype=np.int32),
         num_words=num_words,
@@ -179,6 +180,15 @@ def _arrays(arguments: dict[str, int], dictionary: Dictionary, rows: np.ndarray,
         if isinstance(array, np.ndarray):
             array.flags.writeable = False  # one type of array for all models: kernels compile once
     return arrays
+
+
+def _kept(buckets: np.ndarray, num_buckets: int, num_words: int) -> tuple[np.ndarray, np.ndarray]:
+    """``kept_buckets`` and ``kept_before`` of these buckets, which are in order."""
+    is_kept = np.zeros(num_buckets // 64 * 64 + 64, dtype=bool)
+    is_kept[buckets] = True
+    counts = is_kept.reshape(-1, 64).sum(axis=1)
+    before = num_words + np.cumsum(counts) - counts
+    return np.packbits(is_kept, bitorder="little").view("<u8").astype(np.uint64), before.astype(np.int32)
 
 
 def _on_cache_lines(matrix: np.ndarray) -> np.ndarray:

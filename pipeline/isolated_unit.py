@@ -9,6 +9,7 @@ Source: none; Spark's own remedy is to run the task again up to ``spark.task.max
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from pipeline.child_process import Trail, call_in_child
@@ -34,6 +35,7 @@ def process_isolated(
         WorkerDiedError: if children keep dying and neither a page nor a record is found on which they do.
     """
     prepare()
+    gc.freeze()  # else children's collections go through all that is loaded here, and copy its pages
     trail = Trail()
     deadly_records: dict[int, str] = {}
     suspect: int | None = None

@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipeline import storage
-from pipeline.errors import ChaffinchError, RetryableError, SchemaError
+from pipeline.errors import ChaffinchError, RetryableError
 from pipeline.isolated_unit import process_isolated
 from pipeline.manifest import FileEntry
-from pipeline.part_writer import PartWriter, WrittenFile, commit_files, remove_temporary
+from pipeline.part_writer import WrittenFile, commit_files, remove_temporary
 from pipeline.progress import StageProgress
+from pipeline.sorted_parts import WRITTEN_PART, write_sorted_parts
 from pipeline.unit_job import RepeatFunction, polling, repeat, telling_errors
 from pipeline.unit_of_work import (
     GROUPS,
@@ -165,17 +165,6 @@ def read_frame(spark: SparkSession, folder: str, files: Iterable[FileEntry], sch
     return frame.select(*schema.names)
 
 
-_WRITTEN = pa.schema(
-    [
-        ("temporary_path", pa.string()),
-        ("path", pa.string()),
-        ("num_rows", pa.int64()),
-        ("size_bytes", pa.int64()),
-        ("sha256", pa.string()),
-    ]
-)
-
-
 def write_frame(
     frame: DataFrame, *, folder: str, schema: pa.Schema, part_column: str, sort_by: Sequence[str]
 ) -> list[FileEntry]:
@@ -189,51 +178,14 @@ def write_frame(
     storage.remove_folder(folder)
     storage.make_folder(folder)
 
-    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        writer: PartWriter | None = None
-        current: str | None = None
-        for batch in batches:
-            for value, rows in _runs(batch, part_column):
-                if value != current or writer is None:
-                    if writer is not None:
-                        yield _written_row(writer.close())
-                    writer, current = PartWriter(folder, f"part-{value}.parquet", schema), value
-                writer.write(_cast(rows, schema))
-        if writer is not None:
-            yield _written_row(writer.close())
-
+    write = functools.partial(write_sorted_parts, folder=folder, schema=schema, part_column=part_column)
     num_partitions = max(1, int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1))
     ordered = frame.repartition(num_partitions, F.col(part_column)).sortWithinPartitions(part_column, *sort_by)
-    rows = ordered.mapInArrow(write, from_arrow_schema(_WRITTEN)).collect()
+    rows = ordered.mapInArrow(write, from_arrow_schema(WRITTEN_PART)).collect()
     files = [WrittenFile(folder=folder, **row.asDict()) for row in rows]
     commit_files(files)
     remove_temporary(folder)
     return [file.entry() for file in sorted(files, key=lambda file: file.path)]
-
-
-def _runs(batch: pa.RecordBatch, column: str) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Consecutive rows with equal values of ``column``; the batch is sorted by it."""
-    encoded = pc.run_end_encode(batch.column(column))
-    start = 0
-    for end, value in zip(encoded.run_ends.to_pylist(), encoded.values.to_pylist(), strict=True):
-        yield value, batch.slice(start, end - start)
-        start = end
-
-
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Arrow types as Spark hands them back (large or second-less variants) to the declared ones."""
-    missing = [name for name in schema.names if name not in batch.schema.names]
-    if missing:
-        raise SchemaError(f"columns {missing} are missing in a frame to be written; found {batch.schema.names}")
-    arrays = [batch.column(field.name).cast(field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _written_row(file: WrittenFile) -> pa.RecordBatch:
-    values = [[getattr(file, name)] for name in _WRITTEN.names]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(v, f.type) for v, f in zip(values, _WRITTEN, strict=True)], schema=_WRITTEN
-    )
 
 
 def part_of(doc_id_column: str, num_parts: int) -> Any:

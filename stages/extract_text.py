@@ -35,7 +35,7 @@ from pipeline.config import Config
 from pipeline.content_type import HTML_TYPES
 from pipeline.ended import is_alive, mark_ended
 from pipeline.html.blocks import cut_blocks, join_blocks
-from pipeline.html.bounds import nesting_depth, parsing_cost
+from pipeline.html.bounds import WorkBounds, excess
 from pipeline.html.features import block_features
 from pipeline.html.trafilatura_text import TrafilaturaConfig, require_trafilatura, trafilatura_text
 from pipeline.schema import ENDED, ERROR, TEXT
@@ -135,7 +135,7 @@ def extract_batch(batch: pa.RecordBatch, config: ExtractConfig) -> pa.RecordBatc
     results = [
         _extract(payload, content_type, charset, config) if alive else _Result(charset=charset)
         for payload, content_type, charset, alive in zip(
-            batch.column("payload").to_pylist(),
+            (payload.as_py() for payload in batch.column("payload")),  # one at a time, so that it stays in the cache
             batch.column("content_type").to_pylist(),
             batch.column("charset").to_pylist(),
             is_alive(batch).to_pylist(),
@@ -143,9 +143,12 @@ def extract_batch(batch: pa.RecordBatch, config: ExtractConfig) -> pa.RecordBatc
         )
     ]
     failed = pa.array([result.error is not None for result in results], pa.bool_())
+    text = pa.array([result.text for result in results], pa.string())
     columns = {
         "charset": pa.array([result.charset for result in results], pa.string()),
-        **_text_columns([result.text for result in results]),
+        "text": text,
+        "num_bytes": pc.binary_length(text).cast(pa.int64()),
+        "num_chars": pc.utf8_length(text).cast(pa.int64()),
     }
     for position, name in enumerate(ERROR.names):
         found = pa.array([result.error[position] if result.error else None for result in results], pa.string())
@@ -178,9 +181,11 @@ def _extract(payload: bytes | None, content_type: str | None, charset: str | Non
     text, used = decode(payload, charset, is_html=is_html)
     if is_html:
         try:
-            excess = _excess(text, config)
-            if excess:
-                return _Result(used, None, *excess)
+            is_as_sent = used == "utf-8" and b"\0" not in payload
+            encoded = payload if is_as_sent else text.encode("utf-8", "replace")
+            if found := excess(text, encoded, _bounds(config)):
+                reason, value, threshold = found
+                return _Result(used, None, Reason(reason), value, threshold)
             text = _EXTRACTORS[config.extractor](text, config).replace("\0", "")
         except Exception as error:  # whatever a parser raises on one page costs that page alone
             message = f"{config.extractor} failed on {len(payload)} bytes of HTML: {error}; expected text"
@@ -191,21 +196,10 @@ def _extract(payload: bytes | None, content_type: str | None, charset: str | Non
     return _Result(used, text)
 
 
-def _excess(html: str, config: ExtractConfig) -> tuple[Reason, int, int] | None:
-    """Reason, value and threshold, if extraction would be more work than is allowed.
-
-    The depth is exact. As it cannot exceed the number of the tags concerned, few pages need be parsed to find it out.
-    """
-    cost = parsing_cost(html)
-    if cost.num_nodes > config.max_html_nodes:
-        return Reason.HTML_TOO_MANY_NODES, cost.num_nodes, config.max_html_nodes
-    if config.extractor == "trafilatura" and cost.num_tags > config.trafilatura.max_html_tags:
-        return Reason.HTML_TOO_MANY_NODES, cost.num_tags, config.trafilatura.max_html_tags
-    if cost.num_nesting > config.max_html_depth:
-        depth = nesting_depth(HTMLTree.parse(html))
-        if depth > config.max_html_depth:
-            return Reason.HTML_TOO_DEEP, depth, config.max_html_depth
-    return None
+@functools.lru_cache(maxsize=16)
+def _bounds(config: ExtractConfig) -> WorkBounds:
+    max_tags = config.trafilatura.max_html_tags if config.extractor == "trafilatura" else None
+    return WorkBounds(max_tags, config.max_html_nodes, config.max_html_depth)
 
 
 def _by_resiliparse(html: str, config: ExtractConfig) -> str:
@@ -232,15 +226,6 @@ _EXTRACTORS: dict[str, Callable[[str, ExtractConfig], str]] = {
     "blocks": _by_blocks,
     "trafilatura": _by_trafilatura,
 }
-
-
-def _text_columns(texts: list[str | None]) -> dict[str, pa.Array]:
-    text = pa.array(texts, pa.string())
-    return {
-        "text": text,
-        "num_bytes": pc.binary_length(text).cast(pa.int64()),
-        "num_chars": pc.utf8_length(text).cast(pa.int64()),
-    }
 
 
 def make_stage(config: ExtractConfig) -> Stage:

@@ -1,19 +1,14 @@
 """Row stage that scores texts by a regression head on embeddings of a local sentence-transformers model.
 
 Each ``[[quality.embeddings]]`` adds a column ``quality_<name>``, on the scale of the annotations that its head was
-fitted to, which ``[filters.quality]`` judges like any other score. A text is encoded by itself: in a padded batch its
-neighbours would change the last bits of its embedding, and with them what is kept. So this is for small corpora or few
-candidates, at some documents per second and core.
-
-Needs the extra ``embeddings`` (``pip install chaffinch[embeddings]``), which brings PyTorch into the workers.
+fitted to, which ``[filters.quality]`` judges like any other score. Texts are encoded one by one
+(``pipeline/sentence_encoder.py``, extra ``embeddings``), so this is for small corpora or few candidates.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.language_codes import LanguageCode
 from pipeline.models import locate
 from pipeline.schema import LANGUAGE, SCORE
+from pipeline.sentence_encoder import embed, folder_sha256
 from pipeline.stage import Stage, with_columns
 
 INPUT = pa.schema([("text", pa.string()), LANGUAGE.field("lang")])
@@ -59,43 +55,6 @@ class EmbeddingScorersConfig(Config):
     """All of a run, for the stage's fingerprint."""
 
     scorers: tuple[EmbeddingScorerConfig, ...]
-
-
-@functools.lru_cache(maxsize=4)
-def load_encoder(folder: str) -> Any:
-    """The encoder, loaded once per process.
-
-    Raises:
-        ConfigError: if the package or the model is missing.
-    """
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "[[quality.embeddings]] needs the package sentence-transformers, which is not installed; expected it; run: "
-            "pip install 'chaffinch[embeddings]'"
-        ) from None
-    return SentenceTransformer(folder, device="cpu", local_files_only=True)
-
-
-@functools.lru_cache(maxsize=4)
-def folder_sha256(folder: str) -> str:
-    """Hash over names and contents of all files of a folder.
-
-    Raises:
-        ConfigError: if it has none.
-    """
-    names = storage.list_files(folder)
-    if not names:
-        raise ConfigError(f"no files in {folder}; expected a sentence-transformers model; correct encoder")
-    lines = (f"{storage.sha256_of(storage.join(folder, name))}  {name}\n" for name in names)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def embed(texts: Sequence[str], folder: str) -> np.ndarray:
-    """Embeddings, each text encoded by itself; float32, shape (num_texts, dim)."""
-    encoder = load_encoder(folder)
-    return np.stack([np.asarray(encoder.encode([text], show_progress_bar=False)[0], np.float32) for text in texts])
 
 
 @functools.lru_cache(maxsize=4)

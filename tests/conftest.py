@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process per core: two threads each would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ci", derandomize=True)  # a rare example is to be found here, not to stop a landing
 if os.environ.get("CI"):
     settings.load_profile("ci")

@@ -25,7 +25,7 @@ from pipeline.errors import ConfigError, RetryableError, ShardError
 from pipeline.hashing import fingerprint
 from pipeline.token_shard import ShardManifest
 from trainer.config import TrainConfig
-from trainer.parallel import like
+from trainer.parallel import like, whole
 
 _NAME = re.compile(r"step-(\d{8})\.npz")
 _RECORD = "record"
@@ -114,6 +114,35 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Copy the weights of ``checkpoint`` into ``model``."""
     for name, parameter in model.named_parameters():
         parameter.copy_(like(torch.from_numpy(checkpoint.arrays[f"model.{name}"]), parameter))
+
+
+def load_optimizers(optimizers: list[torch.optim.Optimizer], checkpoint: Checkpoint) -> None:
+    """Give each optimiser the state that ``checkpoint`` has of it."""
+    states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in optimizers]
+    for name, array in checkpoint.arrays.items():
+        if name.startswith("optimizer."):
+            _, number, index, key = name.split(".")
+            states[int(number)].setdefault(int(index), {})[key] = torch.from_numpy(array.copy())
+    for optimizer, state in zip(optimizers, states, strict=True):
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        cut = {
+            index: {key: like(value, parameters[index]) for key, value in found.items()}
+            for index, found in state.items()
+        }
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": cut})
+
+
+def arrays_of(model: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, np.ndarray]:
+    """Weights and optimiser states as a checkpoint names them; of several processes, all have to ask."""
+    arrays = {f"model.{name}": _to_numpy(tensor) for name, tensor in model.named_parameters()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            arrays.update({f"optimizer.{number}.{index}.{key}": _to_numpy(tensor) for key, tensor in state.items()})
+    return arrays
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    return whole(tensor).detach().cpu().numpy()
 
 
 def _names(folder: str) -> list[str]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.config import Config, Off
 from trainer.data_config import DataConfig
 from trainer.model_config import ModelConfig
-from trainer.objective_config import ObjectiveConfig
+from trainer.objective_config import SEQ2SEQ, ObjectiveConfig
 from trainer.spikes import SpikeConfig
 
 
@@ -38,11 +38,9 @@ class EvaluationConfig(Config):
     """How held-out bits per byte are measured."""
 
     max_tokens: int | None = Field(default=None, gt=0)  # of all validation shards together; None: every document
-    stride_tokens: int | None = Field(default=None, gt=0)  # between windows of a long document; None: half the context
-
-    def stride(self, context_tokens: int) -> int:
-        """Tokens that each window after the first adds to a document's score."""
-        return self.stride_tokens or max(1, context_tokens // 2)
+    stride_tokens: int | None = Field(
+        default=None, gt=0
+    )  # between windows of a long document; None: as TrainConfig says
 
 
 class BatchWarmup(Config):
@@ -104,7 +102,7 @@ class TrainConfig(Config):
         if (self.num_steps is None) == (self.num_tokens is None):
             found = "neither" if self.num_steps is None else "both"
             raise ValueError(f"{found} of num_steps and num_tokens given; expected exactly one; set num_steps")
-        if self.evaluation.stride(context) > context:
+        if self.evaluation_stride_tokens > context:
             raise ValueError(
                 f"evaluation.stride_tokens={self.evaluation.stride_tokens} is above context_tokens={context}: tokens "
                 f"between windows would go unscored; try {context // 2}"
@@ -114,6 +112,45 @@ class TrainConfig(Config):
                 f"warmup_steps={self.optimizer.warmup_steps} leaves none of {self.steps} steps at the full learning "
                 f"rate; try warmup_steps={self.steps // 10}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _encoder_has_a_source(self) -> TrainConfig:
+        if self.model.kind == "decoder":
+            return self
+        if self.objective.name not in SEQ2SEQ:
+            raise ValueError(
+                f"objective.name={self.objective.name!r} with model.kind='encoder_decoder'; expected an objective that "
+                f"divides a text between encoder and decoder, one of {', '.join(SEQ2SEQ)}; set [train.objective] "
+                f"name = 'span_corruption'"
+            )
+        context = self.model.context_tokens
+        if self.evaluation_stride_tokens >= context:
+            raise ValueError(
+                f"evaluation.stride_tokens={self.evaluation_stride_tokens} with model.kind='encoder_decoder' and "
+                f"context_tokens={context}; expected less, since the encoder reads what the context leaves; try "
+                f"{context // 2}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _finds_weights(self) -> TrainConfig:
+        if self.data is None or self.data.doremi is None:
+            return self
+        count, sequences = len(self.data.doremi.groups), self.sequences_before(1)
+        if sequences < count:
+            raise ValueError(
+                f"{sequences} sequences in the first step for {count} groups [train.data.doremi]; expected one of each "
+                f"or more; raise tokens_per_step to {count * self.model.context_tokens}"
+            )
+        others = {
+            f"objective.name = {self.objective.name!r}": self.objective.name != "causal",
+            "[train.objective.selective]": self.objective.selective is not None,
+            "measure_noise_scale = true": self.measure_noise_scale,
+        }
+        for name, is_set in others.items():
+            if is_set:
+                raise ValueError(f"{name} with [train.data.doremi]; expected plain next-token prediction; remove one")
         return self
 
     @property
@@ -127,6 +164,19 @@ class TrainConfig(Config):
             if self.sequences_before(step) >= wanted:
                 return step
         return growing + -(-(wanted - self.sequences_before(growing)) // self.sequences_per_step)
+
+    @property
+    def evaluation_stride_tokens(self) -> int:
+        """Tokens that each window after the first adds to a document's score.
+
+        By default half the context; for an encoder-decoder trained by span corruption the mean span, since it has
+        learned to say as much of what follows a text and no more.
+        """
+        if self.evaluation.stride_tokens is not None:
+            return self.evaluation.stride_tokens
+        if self.model.kind == "encoder_decoder" and self.objective.name == "span_corruption":
+            return round(self.objective.mean_span_tokens)
+        return max(1, self.model.context_tokens // 2)
 
     @property
     def sequences_per_step(self) -> int:

@@ -4,7 +4,8 @@ Convention: bits per byte = sum of -log2 p(token) over the tokens of the scored 
 each included, divided by the UTF-8 bytes of their texts. The end-of-text token costs bits but has no bytes: a model
 pays for saying where a text ends. Bytes do not depend on the tokenizer, so vocabularies compare.
 
-Each document is scored from its own start, every token of it exactly once (``trainer/scoring.py``).
+Each document is scored from its own start, every token of it exactly once (``trainer/scoring.py``), by an
+encoder-decoder too: piece by piece as the continuation of what comes before.
 
 With ``max_tokens`` a part of the documents is scored, whole: from each language of each shard its share, in the
 order of a hash of the document's id, so that the choice does not depend on how shards were written.
@@ -29,7 +30,7 @@ from trainer.checkpoint import load_own_checkpoint, load_weights, run_identity
 from trainer.config import TrainConfig
 from trainer.data import open_shard, open_shards
 from trainer.device import choose_device, compute_threads
-from trainer.model import Decoder
+from trainer.model import make_model
 from trainer.scoring import score_documents
 from trainer.unigram import unigram_nats
 
@@ -108,7 +109,7 @@ def evaluate(
         raise ShardError(f"no checkpoint in {output}/checkpoint; expected step-*.npz; train first")
     device = choose_device(config.device)
     num_ids = manifest.vocab_size + config.objective.num_special_ids
-    model = Decoder(config.model, num_ids, seed=config.seed).to(device)
+    model = make_model(config.model, num_ids, seed=config.seed).to(device)
     load_weights(model, checkpoint)
     held_out = validation or shards
     documents = _choose(_documents(held_out, _held_out_manifest(manifest, held_out)), config.evaluation.max_tokens)

@@ -1,23 +1,22 @@
-"""A trained decoder as transformers' ``LlamaForCausalLM``: ``config.json`` and ``model.safetensors``.
+"""A trained model for transformers: ``config.json`` and ``model.safetensors``.
 
-Only models made of Llama's parts have one: rotary positions, RMSNorm before each layer, SwiGLU, no parallel blocks,
-experts, windows or norms of queries and keys. The safetensors format is eight bytes of header length, a JSON header and
-the bare arrays, so it is written without its library; the tests read it back with transformers and compare logits.
+A decoder made of Llama's parts becomes a ``LlamaForCausalLM``: rotary positions, RMSNorm before each layer, SwiGLU, no
+parallel blocks, experts, windows or norms of queries and keys. An encoder-decoder made of T5's becomes a
+``T5ForConditionalGeneration`` (``export_t5.py``). The tests read both back with transformers and compare logits.
 """
 
 from __future__ import annotations
-
-import json
-import struct
 
 import numpy as np
 
 from pipeline import storage
 from pipeline.errors import ConfigError
+from trainer.export_t5 import T5_PARTS, t5_arrays, t5_config
 from trainer.model_config import ModelConfig
+from trainer.safetensors_file import write_safetensors
 from trainer.trained_model import TrainedModel
 
-_PARTS = {
+_LLAMA_PARTS: dict[str, object] = {
     "position": "rope",
     "norm": "rmsnorm",
     "norm_placement": "pre",
@@ -30,27 +29,35 @@ _PARTS = {
 """What Llama is made of, in the terms of ``ModelConfig``."""
 
 
-def export_llama(model: TrainedModel, folder: str, *, tokenizer: str | None = None) -> None:
+def export_model(model: TrainedModel, folder: str, *, tokenizer: str | None = None) -> None:
     """Write ``config.json``, ``model.safetensors`` and, where given, ``tokenizer.json`` to ``folder``.
 
     Raises:
-        ConfigError: naming the part of the model that Llama lacks.
+        ConfigError: naming the part of the model that Llama or T5 lacks.
     """
-    config = model.decoder.config
-    for name, expected in _PARTS.items():
-        if getattr(config, name) != expected:
-            raise ConfigError(
-                f"{name}={getattr(config, name)!r} cannot be exported; Llama has {name}={expected!r}; train with that"
-            )
-    arrays = {name: array.detach().cpu().numpy() for name, array in model.decoder.state_dict().items()}
-    _write_safetensors(storage.join(folder, "model.safetensors"), _llama_arrays(arrays, config))
-    storage.write_json(storage.join(folder, "config.json"), _llama_config(model))
+    config = model.network.config
+    arrays = {name: array.detach().cpu().numpy() for name, array in model.network.state_dict().items()}
+    if config.kind == "encoder_decoder":
+        _check_parts(config, T5_PARTS, "T5")
+        described, renamed = t5_config(model), t5_arrays(arrays, config)
+    else:
+        _check_parts(config, _LLAMA_PARTS, "Llama")
+        described, renamed = _llama_config(model), _llama_arrays(arrays, config)
+    write_safetensors(storage.join(folder, "model.safetensors"), renamed)
+    storage.write_json(storage.join(folder, "config.json"), described)
     if tokenizer is not None:
         storage.write_bytes(storage.join(folder, "tokenizer.json"), storage.read_bytes(tokenizer))
 
 
+def _check_parts(config: ModelConfig, parts: dict[str, object], target: str) -> None:
+    for name, expected in parts.items():
+        found = getattr(config, name)
+        if found != expected:
+            raise ConfigError(f"{name}={found!r} cannot be exported; {target} has {name}={expected!r}; train with that")
+
+
 def _llama_config(model: TrainedModel) -> dict[str, object]:
-    config = model.decoder.config
+    config = model.network.config
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -68,7 +75,7 @@ def _llama_config(model: TrainedModel) -> dict[str, object]:
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": config.tie_embeddings,
-        "vocab_size": model.decoder.embedding.num_embeddings,
+        "vocab_size": model.network.embedding.num_embeddings,
         "bos_token_id": model.eos_token_id,
         "eos_token_id": model.eos_token_id,
         "dtype": "float32",
@@ -100,16 +107,3 @@ def _llama_arrays(arrays: dict[str, np.ndarray], config: ModelConfig) -> dict[st
             f"{theirs}.post_attention_layernorm.weight": arrays[f"{ours}.feed_forward_norm.weight"],
         }
     return renamed
-
-
-def _write_safetensors(location: str, arrays: dict[str, np.ndarray]) -> None:
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    pieces, offset = [], 0
-    for name, array in sorted(arrays.items()):
-        data = np.ascontiguousarray(array, dtype="<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [offset, offset + len(data)]}
-        pieces.append(data)
-        offset += len(data)
-    encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    storage.write_bytes(location, b"".join([struct.pack("<Q", len(encoded)), encoded, *pieces]))

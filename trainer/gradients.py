@@ -6,15 +6,16 @@ one piece are all that has to fit into memory (4 bytes x tokens x vocabulary, th
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.data import IGNORED_TARGET
 from trainer.device import forward_tokens, mixed_precision
+from trainer.group_weights import GroupWeights
+from trainer.model_inputs import model_inputs
 from trainer.noise_scale import noise_estimates
-from trainer.objectives import Batch
 from trainer.parallel import Processes, whole, without_exchange
 from trainer.selection import Selection
 
@@ -27,6 +28,7 @@ def accumulate(
     processes: Processes,
     *,
     selection: Selection | None = None,
+    group_weights: GroupWeights | None = None,
 ) -> tuple[float, dict[str, float]]:
     """Add the gradients of the step's mean loss to the parameters.
 
@@ -35,6 +37,7 @@ def accumulate(
         batch: this process's part of the step.
         eos_token_id: between documents.
         selection: which targets count; None: all.
+        group_weights: moved by this step's losses first; how much each sequence counts; None: as much as any.
 
     Returns:
         Mean loss over the targets of all processes that count, nats; and what the first piece's gradient tells of the
@@ -42,19 +45,28 @@ def accumulate(
     """
     device = next(losses_of.parameters()).device
     rows = forward_tokens(config, device) // config.model.context_tokens
-    pieces = [_piece(batch, slice(start, start + rows), device) for start in range(0, len(batch.inputs), rows)]
-    counts = [int((targets != IGNORED_TARGET).sum()) for _, targets, _ in pieces]
+    document_end = eos_token_id if config.document_masking else None
+    pieces = [
+        model_inputs(batch.rows(slice(start, start + rows)), device, document_end=document_end)
+        for start in range(0, len(batch.inputs), rows)
+    ]
+    counts = [int((targets != IGNORED_TARGET).sum()) for _, targets, *_ in pieces]
     if selection is not None:
         counts = [selection.num_kept(count) for count in counts]
     num_targets = processes.total(sum(counts), device)
     num_sequences = processes.total(len(batch.inputs), device)
+    factors: list[Tensor] = []
+    if group_weights is not None and batch.groups is not None:
+        factors = group_weights.move(losses_of, pieces, batch.groups, processes)
     total = 0.0
     small: tuple[float, int] | None = None  # norm of the first piece's mean gradient, and its targets
-    for number, (inputs, targets, prefix_lengths) in enumerate(pieces):
-        documents = documents_of(inputs, eos_token_id) if config.document_masking else None
+    for number, piece in enumerate(pieces):
+        inputs, targets, *_ = piece
         with without_exchange(losses_of, is_last=number == len(pieces) - 1):
             with mixed_precision(config, device):
-                losses, auxiliary = losses_of(inputs, targets, documents, prefix_lengths)
+                losses, auxiliary = losses_of(*piece)
+            if factors:
+                losses = losses * factors[number]
             if selection is not None:
                 losses = losses * selection.weights(inputs, targets, losses, config)
             loss = losses.sum() / num_targets
@@ -69,24 +81,7 @@ def accumulate(
     return total, noise_estimates(small[0], gradient_norm(losses_of), small[1], int(num_targets))
 
 
-def _piece(batch: Batch, rows: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Inputs, targets and prefix lengths of some rows, on the device."""
-    arrays = (batch.inputs[rows], batch.targets[rows])
-    inputs, targets = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
-    if batch.prefix_lengths is None:
-        return inputs, targets, None
-    return inputs, targets, torch.from_numpy(batch.prefix_lengths[rows]).to(device)
-
-
 def gradient_norm(module: nn.Module) -> float:
     """Euclidean norm of all gradients."""
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     return float(whole(torch.nn.utils.get_total_norm(gradients)))
-
-
-def documents_of(inputs: torch.Tensor, eos_token_id: int) -> torch.Tensor:
-    """Number of the document of each input within its sequence: an end-of-text token begins the next one.
-
-    It is the input from which the first token of a document is predicted, so it belongs to that document.
-    """
-    return (inputs == eos_token_id).cumsum(dim=1)

@@ -85,10 +85,10 @@ def measure_memorisation(
             f"{shards} was made with the tokenizer {manifest.tokenizer_sha256[:12]}, the model's shards with "
             f"{model.tokenizer_sha256[:12]}; expected the shards that it was trained on; correct the path"
         )
-    if not 0 < prompt_tokens < passage_tokens <= model.decoder.config.context_tokens:
+    if not 0 < prompt_tokens < passage_tokens <= model.network.config.context_tokens:
         raise ConfigError(
             f"passage_tokens={passage_tokens} with prompt_tokens={prompt_tokens} in a context of "
-            f"{model.decoder.config.context_tokens}; expected 0 < prompt < passage <= context; shorten the passage"
+            f"{model.network.config.context_tokens}; expected 0 < prompt < passage <= context; shorten the passage"
         )
     documents, copies = _training_documents(shards, passage_tokens)
     if not documents:
@@ -102,7 +102,9 @@ def measure_memorisation(
         recited = 0
         for start in range(0, len(passages), _BATCH_ROWS):
             batch = passages[start : start + _BATCH_ROWS]
-            told = continue_greedily(model.decoder, batch[:, :prompt_tokens], passage_tokens - prompt_tokens)
+            told = continue_greedily(
+                model.network, batch[:, :prompt_tokens], passage_tokens - prompt_tokens, form=model.form
+            )
             recited += int((told == batch[:, prompt_tokens:]).all(axis=1).sum())
         rows.append(Recited(copies=count, num_passages=len(passages), num_recited=recited))
     return Memorisation(passage_tokens=passage_tokens, prompt_tokens=prompt_tokens, by_copies=tuple(rows))

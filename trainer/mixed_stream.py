@@ -6,13 +6,15 @@ sequences of the first group stand before the n_2 of the second. So the batch of
 every phase's shares hold to the sequence, and nothing but the step is needed to go on. A group's stream is cut into
 sequences within the group: at the price of mixing documents of one language only, a sequence is of one group.
 
+For DoReMi groups take turns instead, so that every step has as many sequences of each (``EvenStream``).
+
 Each group counts its own epochs through all phases. After the last phase, which only a run that has skipped batches
 reaches, the phase is repeated with the next sequences of its groups.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,11 +22,13 @@ import numpy as np
 from pipeline.errors import ConfigError, ShardError
 from pipeline.hashing import hash_key
 from pipeline.token_shard import ShardManifest, ShardReader, read_docs
+from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.data import Pieces, TokenStream, open_shard
 from trainer.data_config import DataConfig
-from trainer.objectives import Batch, Objective
+from trainer.objectives import Objective
 from trainer.permutation import permute
+from trainer.seq2seq import Seq2SeqObjective
 
 
 class Sequences(Protocol):
@@ -57,7 +61,10 @@ class Batches:
 
     def __init__(self, config: TrainConfig, shards: str, manifest: ShardManifest) -> None:
         self._shards, self._vocab_size = shards, manifest.vocab_size
-        self._objective = Objective(config.objective, manifest.vocab_size, manifest.eos_token_id, config.seed)
+        what = (config.objective, manifest.vocab_size, manifest.eos_token_id, config.seed)
+        self._objective = Objective(*what)
+        if config.model.kind == "encoder_decoder":
+            self._objective = Seq2SeqObjective(*what, document_masking=config.document_masking)
         self._config = config
         readers = [open_shard(shards, entry.name, manifest) for entry in manifest.of_split("train")]
         common: dict[str, Any] = {
@@ -66,6 +73,7 @@ class Batches:
             "eos_token_id": manifest.eos_token_id,
         }
         self.sequences: Sequences
+        self._even: EvenStream | None = None
         if config.data is None:
             self.sequences = TokenStream(readers, **common)
             return
@@ -73,6 +81,9 @@ class Batches:
         streams = {
             name: TokenStream(readers, pieces=group, name=name, **common) for name, group in sorted(pieces.items())
         }
+        if config.data.doremi is not None:
+            self.sequences = self._even = EvenStream([streams[name] for name in config.data.doremi.groups])
+            return
         self.sequences = MixedStream(streams, config.data, config.sequences_before(config.steps), config.seed)
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
@@ -92,7 +103,8 @@ class Batches:
                 f"token id {windows.max()} in {self._shards}; its manifest says vocab_size={self._vocab_size}; "
                 f"write the shards again with the manifest's tokenizer"
             )
-        return self._objective.batch(windows, positions)
+        batch = self._objective.batch(windows, positions)
+        return batch if self._even is None else replace(batch, groups=self._even.groups(positions))
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,35 @@ class MixedStream:
         }
 
 
+class EvenStream:
+    """Sequences of several streams in turn, so that any step has as many of each, or one more.
+
+    Args:
+        streams: in the order in which they take turns.
+    """
+
+    def __init__(self, streams: list[TokenStream]) -> None:
+        self._streams = streams
+        self.num_tokens = sum(stream.num_tokens for stream in streams)
+
+    def groups(self, positions: np.ndarray) -> np.ndarray:
+        """Number of the stream at each position; int64."""
+        return positions % len(self._streams)
+
+    def windows(self, positions: np.ndarray) -> np.ndarray:
+        """As ``TokenStream.windows``."""
+        turns, groups = np.divmod(positions, len(self._streams))
+        found = [self._streams[group].windows(turns[[row]]) for row, group in enumerate(groups.tolist())]
+        return np.concatenate(found)
+
+    def epochs(self, num_sequences: int) -> dict[str, float]:
+        """As ``TokenStream.epochs``."""
+        rounds, extra = divmod(num_sequences, len(self._streams))
+        taken = [rounds + (number < extra) for number in range(len(self._streams))]
+        epochs = [stream.epochs(count) for stream, count in zip(self._streams, taken, strict=True)]
+        return {name: value for found in epochs for name, value in found.items()}
+
+
 def apportion(weights: np.ndarray, seats: int) -> np.ndarray:
     """``seats`` divided by ``weights`` in whole numbers: largest remainders, the earlier group first among equals.
 
@@ -193,6 +234,7 @@ def _pieces_by_group(config: DataConfig, readers: list[ShardReader], manifest: S
     length = np.concatenate([np.asarray(reader.lengths, dtype=np.int64) for reader in readers])
     start = np.concatenate([np.cumsum(reader.lengths, dtype=np.int64) - reader.lengths for reader in readers])
     wanted = {name for phase in config.phases for name, weight in phase.weights.items() if weight > 0}
+    wanted |= set(() if config.doremi is None else config.doremi.groups)
     unknown = sorted(wanted - set(known))
     if unknown:
         raise ConfigError(

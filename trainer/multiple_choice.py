@@ -64,7 +64,7 @@ def score_choices(model: TrainedModel, tokenizer: str, path: str, layout: Layout
     """Ask a model the questions of a file.
 
     Args:
-        model: a trained decoder.
+        model: a trained one; an encoder-decoder's encoder reads the question.
         tokenizer: path or URL of the ``tokenizer.json`` that its shards were made with.
         path: the jsonl file.
         layout: of its lines.
@@ -81,7 +81,7 @@ def score_choices(model: TrainedModel, tokenizer: str, path: str, layout: Layout
             told = f" {choice}"
             pairs.append((beginning, encoder.encode_batch([told])[0][:-1]))
             sizes.append(len(told.encode()))
-    nats = continuation_nats(model.decoder, pairs, model.eos_token_id)
+    nats = continuation_nats(model.network, pairs, model.eos_token_id, form=model.form)
     rows, start = [], 0
     for question in questions:
         end = start + len(question.choices)

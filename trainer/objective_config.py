@@ -10,6 +10,9 @@ from pipeline.config import Config
 
 Name = Literal["causal", "prefix", "masked", "span_corruption", "fill_in_the_middle", "ul2"]
 
+SEQ2SEQ: tuple[Name, ...] = ("prefix", "span_corruption", "ul2")
+"""What an encoder-decoder can be trained by."""
+
 NUM_SENTINELS = 100
 """T5's number: spans that one sequence can have."""
 

@@ -23,11 +23,10 @@ Deviation: where an objective adds tokens the window's last ones are left out, s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pipeline.hashing import hash_key
+from trainer.batch import Batch
 from trainer.data import IGNORED_TARGET
 from trainer.objective_config import NUM_SENTINELS, SPECIAL_IDS, ObjectiveConfig
 from trainer.permutation import uniform_draws
@@ -42,21 +41,6 @@ UL2_DENOISERS: tuple[tuple[str, float, float], ...] = (
     ("mode_x", 64, 0.5),
 )
 """Mode, mean span in tokens, share of tokens hidden."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step, or a process's part of it, learns from.
-
-    Args:
-        inputs: ids, int64 of shape (rows, C).
-        targets: ids, ``IGNORED_TARGET`` where nothing is asked; same shape.
-        prefix_lengths: positions at the start that see each other both ways, int64 of shape (rows,); None: none.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    prefix_lengths: np.ndarray | None = None
 
 
 class Objective:
@@ -182,7 +166,7 @@ class Objective:
         return corrupted, np.concatenate([*answer, end]).astype(np.int64)
 
 
-def _num_spans(num_tokens: int, mean_span: float, density: float) -> tuple[int, int]:
+def num_spans(num_tokens: int, mean_span: float, density: float) -> tuple[int, int]:
     """Hidden tokens and spans of a text: at least one of each and one token left, sentinels permitting."""
     hidden = min(max(round(num_tokens * density), 1), num_tokens - 1)
     spans = min(max(round(hidden / mean_span), 1), hidden, num_tokens - hidden, NUM_SENTINELS - 1)
@@ -191,7 +175,7 @@ def _num_spans(num_tokens: int, mean_span: float, density: float) -> tuple[int, 
 
 def _fitting(num_tokens: int, context: int, mean_span: float, density: float) -> int:
     """Tokens of a window whose corrupted form fits into the context: they, two ids a span, and the last sentinel."""
-    while num_tokens > 2 and num_tokens + 2 * _num_spans(num_tokens, mean_span, density)[1] + 1 > context:
+    while num_tokens > 2 and num_tokens + 2 * num_spans(num_tokens, mean_span, density)[1] + 1 > context:
         num_tokens -= 1
     return num_tokens
 
@@ -204,7 +188,7 @@ def noise_spans(num_tokens: int, mean_span: float, density: float, key: int) -> 
     """
     if num_tokens < 2:
         return np.zeros(num_tokens, dtype=bool)
-    hidden, spans = _num_spans(num_tokens, mean_span, density)
+    hidden, spans = num_spans(num_tokens, mean_span, density)
     gaps = _random_parts(num_tokens - hidden, spans, key ^ 2)
     lengths = _random_parts(hidden, spans, key ^ 3)
     return np.repeat(np.tile([False, True], spans), np.stack([gaps, lengths], axis=1).ravel())

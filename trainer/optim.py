@@ -21,15 +21,15 @@ from typing import Any
 import torch
 
 from trainer.config import OptimizerConfig
-from trainer.model import Decoder
+from trainer.model import Model
 
 
-def build_optimizers(model: Decoder, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+def build_optimizers(model: Model, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
     """What trains ``model``: AdamW alone, over matrices of blocks and the rest, or Muon over the former before it."""
     decayed: list[torch.nn.Parameter] = []
     free: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        in_block_matrix = parameter.ndim == 2 and name.startswith("blocks.")
+        in_block_matrix = parameter.ndim == 2 and "blocks." in name
         (decayed if in_block_matrix else free).append(parameter)
     slower = 1 / model.config.width_factor
     groups: list[dict[str, Any]] = [

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.errors import ConfigError
-from trainer.model import Decoder
+from trainer.model import Model
 
 Parallel = Literal["ddp", "fsdp"]
 
@@ -51,9 +52,15 @@ class Processes:
         """Sum of ``value`` over all processes."""
         if self.count == 1:
             return value
-        summed = torch.tensor(value, dtype=torch.float64, device=device)
+        return float(self.totals(np.array(value), device))
+
+    def totals(self, values: np.ndarray, device: torch.device) -> np.ndarray:
+        """Sums of each of ``values`` over all processes; float64, of their shape."""
+        if self.count == 1:
+            return values
+        summed = torch.tensor(values, dtype=torch.float64, device=device)
         dist.all_reduce(summed)
-        return float(summed)
+        return summed.cpu().numpy()
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -86,19 +93,19 @@ def current_processes() -> Processes:
 
 
 class TrainingLosses(nn.Module):
-    """A decoder as what is trained: losses of targets instead of logits."""
+    """A model as what is trained: losses of targets instead of logits."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
-        self.decoder = decoder
+        self.model = model
 
     def forward(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Losses as ``Decoder.negative_log_likelihood`` gives them, and the auxiliary loss."""
-        return self.decoder.negative_log_likelihood(*batch), self.decoder.auxiliary_loss()
+        """Losses as the model's ``negative_log_likelihood`` gives them, and the auxiliary loss."""
+        return self.model.negative_log_likelihood(*batch), self.model.auxiliary_loss()
 
 
-def spread(decoder: Decoder, parallel: Parallel, processes: Processes, *, compiled: bool) -> nn.Module:
-    """``decoder`` as a module whose backward pass gives every process the gradients of all.
+def spread(model: Model, parallel: Parallel, processes: Processes, *, compiled: bool) -> nn.Module:
+    """``model`` as a module whose backward pass gives every process the gradients of all.
 
     With ``compiled`` forward and backward pass are compiled; a process's first step then takes a minute longer.
     Gradients are the mean over processes: a process's loss has to be multiplied by their number.
@@ -106,16 +113,16 @@ def spread(decoder: Decoder, parallel: Parallel, processes: Processes, *, compil
     Raises:
         ConfigError: if the model has experts, whose unused ones have no gradient to add up.
     """
-    if processes.count > 1 and decoder.config.num_experts is not None:
+    if processes.count > 1 and model.config.num_experts is not None:
         raise ConfigError(
-            f"num_experts={decoder.config.num_experts} in {processes.count} processes; expected one process, or a "
+            f"num_experts={model.config.num_experts} in {processes.count} processes; expected one process, or a "
             f"model without experts; run `python -m trainer` without torchrun"
         )
     if processes.count > 1 and parallel == "fsdp":
-        for block in decoder.blocks:
+        for block in model.blocks:
             fully_shard(block)
-        fully_shard(decoder)
-    losses = TrainingLosses(decoder)
+        fully_shard(model)
+    losses = TrainingLosses(model)
     if compiled:
         losses.compile()
     return DistributedDataParallel(losses) if processes.count > 1 and parallel == "ddp" else losses
@@ -125,8 +132,8 @@ def without_exchange(module: nn.Module, is_last: bool) -> AbstractContextManager
     """Gradients of all but the last piece of a step stay in the process."""
     if isinstance(module, DistributedDataParallel):
         return nullcontext() if is_last else module.no_sync()
-    if isinstance(module, TrainingLosses) and isinstance(module.decoder, FSDPModule):
-        module.decoder.set_requires_gradient_sync(is_last)
+    if isinstance(module, TrainingLosses) and isinstance(module.model, FSDPModule):
+        module.model.set_requires_gradient_sync(is_last)
     return nullcontext()
 
 

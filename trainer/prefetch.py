@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from trainer.batch import Batch
 from trainer.mixed_stream import Batches
-from trainer.objectives import Batch
 
 
 class Prefetcher:

@@ -5,6 +5,12 @@ from its neighbour. A document longer than the context is scored in windows that
 scores ``stride_tokens`` new tokens, given at least context - stride tokens before them. Every token is scored exactly
 once. Cost: context / stride forward passes per token of a long document. Windows are batched by length, so that
 little is spent on padding.
+
+An encoder-decoder is asked for ``stride_tokens`` at a time, its encoder reading the context - stride tokens before
+them, in the form that its objective has for a text's end (``seq2seq.py``). By the chain rule that too is a probability
+of the document, from as long a memory, so bits per byte of both kinds of model compare. A model trained by span
+corruption is asked for a span at a time; longer pieces it cannot know (a small one at context 32: 3.1 bits per token
+in pieces of 3, 7.2 of 16). Cost: context / stride forward passes per token, many for short spans: ``max_tokens``.
 """
 
 from __future__ import annotations
@@ -15,10 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainer.batch import Example, stack_examples
 from trainer.config import TrainConfig
 from trainer.data import IGNORED_TARGET
 from trainer.device import forward_tokens, mixed_precision
-from trainer.model import Decoder
+from trainer.model import Model
+from trainer.model_inputs import model_inputs
+from trainer.seq2seq import ContinuationForm, continuation_form
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,16 @@ def windows_of(num_tokens: int, context_tokens: int, stride_tokens: int) -> Iter
         scored_from, end = end, min(end + stride_tokens, num_tokens)
 
 
+def pieces_of(num_tokens: int, context_tokens: int, stride_tokens: int) -> Iterator[tuple[int, int, int]]:
+    """(start, scored_from, end) of each piece of a document; scored are those of ``stride_tokens`` in turn."""
+    for scored_from in range(0, num_tokens, stride_tokens):
+        start = max(0, scored_from + stride_tokens - context_tokens)
+        yield start, scored_from, min(scored_from + stride_tokens, num_tokens)
+
+
 @torch.inference_mode()
 def score_documents(
-    model: Decoder,
+    model: Model,
     documents: list[np.ndarray],
     eos_token_id: int,
     config: TrainConfig,
@@ -53,7 +69,7 @@ def score_documents(
         model: on the device to use.
         documents: token ids, each of shape (num_tokens,).
         eos_token_id: stands before each document.
-        config: context, stride, precision and tokens per forward pass.
+        config: context, stride, precision, tokens per forward pass and objective.
         on_progress: called with windows scored and windows in all.
 
     Returns:
@@ -62,21 +78,23 @@ def score_documents(
     model.eval()
     device = next(model.parameters()).device
     context = config.model.context_tokens
-    stride = config.evaluation.stride(context)
+    stride = config.evaluation_stride_tokens
+    form, cut = None, windows_of
+    if config.model.kind == "encoder_decoder":
+        vocab_size = model.embedding.num_embeddings - config.objective.num_special_ids
+        form, cut = continuation_form(config.objective, vocab_size, eos_token_id), pieces_of
     windows = [
         _Window(number, *bounds)
         for number, tokens in enumerate(documents)
-        for bounds in windows_of(len(tokens), context, stride)
+        for bounds in cut(len(tokens), context, stride)
     ]
     windows.sort(key=lambda window: (window.end - window.start, window.document, window.start))
     nats = np.zeros(len(documents))
     done = 0
     for batch in _batches(windows, forward_tokens(config, device)):
-        inputs, targets = _pad(batch, documents, eos_token_id)
+        rows = [[_example(window, documents[window.document], eos_token_id, form)] for window in batch]
         with mixed_precision(config, device):
-            losses = model.negative_log_likelihood(
-                torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
-            )
+            losses = model.negative_log_likelihood(*model_inputs(stack_examples(rows, eos_token_id), device))
         np.add.at(nats, [window.document for window in batch], losses.double().sum(dim=1).cpu().numpy())
         done += len(batch)
         if on_progress is not None:
@@ -96,16 +114,12 @@ def _batches(windows: list[_Window], max_tokens: int) -> Iterator[list[_Window]]
         yield batch
 
 
-def _pad(batch: list[_Window], documents: list[np.ndarray], eos_token_id: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets, int64 of shape (windows, longest); padding on the right is invisible to causal attention."""
-    longest = max(window.end - window.start for window in batch)
-    inputs = np.full((len(batch), longest), eos_token_id, dtype=np.int64)
-    targets = np.full((len(batch), longest), IGNORED_TARGET, dtype=np.int64)
-    for row, window in enumerate(batch):
-        tokens = documents[window.document]
-        before = tokens[max(0, window.start - 1) : window.end - 1]
-        inputs[row, window.end - window.start - len(before) : window.end - window.start] = before
-        targets[row, window.scored_from - window.start : window.end - window.start] = tokens[
-            window.scored_from : window.end
-        ]
-    return inputs, targets
+def _example(window: _Window, tokens: np.ndarray, eos_token_id: int, form: ContinuationForm | None) -> Example:
+    """A window of the document ``tokens``; what fills it up on the right is invisible to causal attention."""
+    if form is not None:
+        return form.example(tokens[window.start : window.scored_from], tokens[window.scored_from : window.end])
+    before = [eos_token_id] if window.start == 0 else []
+    inputs = np.concatenate([before, tokens[max(0, window.start - 1) : window.end - 1]]).astype(np.int64)
+    targets = tokens[window.start : window.end].astype(np.int64)
+    targets[: window.scored_from - window.start] = IGNORED_TARGET
+    return Example(inputs, targets)

@@ -62,16 +62,36 @@ def load_selection(config: TrainConfig, manifest: ShardManifest, device: torch.d
     settings = config.objective.selective
     if settings is None:
         return None
-    trained = load_trained(settings.reference, device)
+    return Selection(load_reference(settings.reference, config, manifest, device), settings.keep_fraction)
+
+
+def load_reference(folder: str, config: TrainConfig, manifest: ShardManifest, device: torch.device) -> Decoder:
+    """A trained model to compare a training's losses with, token by token.
+
+    Args:
+        folder: output of its training.
+        config, manifest: of the training that is compared, and of its shards.
+
+    Raises:
+        ShardError: if it has no checkpoint.
+        ConfigError: if it is no decoder, speaks another tokenizer, or reads shorter sequences.
+    """
+    trained = load_trained(folder, device)
     if trained.tokenizer_sha256 != manifest.tokenizer_sha256:
         raise ConfigError(
-            f"the reference {settings.reference} was trained with the tokenizer {trained.tokenizer_sha256[:12]}, these "
+            f"the reference {folder} was trained with the tokenizer {trained.tokenizer_sha256[:12]}, these "
             f"shards were made with {manifest.tokenizer_sha256[:12]}; expected the same; train a reference on text in "
             f"this tokenizer"
         )
-    if trained.decoder.config.context_tokens < config.model.context_tokens:
+    network = trained.network
+    if not isinstance(network, Decoder):
         raise ConfigError(
-            f"the reference {settings.reference} reads {trained.decoder.config.context_tokens} tokens, "
+            f"the reference {folder} is of kind {network.config.kind!r}; expected a decoder, which has a loss for "
+            f"every token; train a reference with kind = 'decoder'"
+        )
+    if network.config.context_tokens < config.model.context_tokens:
+        raise ConfigError(
+            f"the reference {folder} reads {network.config.context_tokens} tokens, "
             f"context_tokens={config.model.context_tokens}; expected at least as many; shorten the context"
         )
-    return Selection(trained.decoder.requires_grad_(False), settings.keep_fraction)
+    return network.requires_grad_(False)

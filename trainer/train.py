@@ -25,6 +25,7 @@ from trainer.device import compute_threads
 from trainer.mixed_stream import Batches
 from trainer.noise_scale import noise_scale_tokens
 from trainer.parallel import current_processes
+from trainer.seq2seq import sequence_lengths
 from trainer.training_run import TrainingRun, TrainProgress
 
 
@@ -42,9 +43,10 @@ class TrainResult(BaseModel):
     vocab_size: int
     num_params: int
     num_params_non_embedding: int
-    training_flops: int  # 6 x num_params_non_embedding x num_tokens
+    training_flops: int  # 6 x num_params_non_embedding x num_tokens; of an encoder-decoder as flops.py says
     noise_scale_tokens: float | None  # over the last half of the steps; None unless measured
     checkpoint: str  # path below the output folder
+    group_weights: dict[str, float] | None = None  # of [train.data.doremi]: the mean over all steps
 
 
 def train(
@@ -112,7 +114,12 @@ def _result(run: TrainingRun, batches: Batches) -> TrainResult:
     losses = run.curves.column("loss")
     tail = losses[-max(1, len(losses) // 10) :]
     settled = run.curves.metrics[len(losses) // 2 :]
-    num_params = flops.num_params_non_embedding(run.config.model)
+    model = run.config.model
+    num_params = flops.num_params_non_embedding(model)
+    training_flops = flops.training_flops(num_params, run.num_tokens)
+    if model.kind == "encoder_decoder":
+        lengths = sequence_lengths(run.config.objective, model.context_tokens)
+        training_flops = flops.seq2seq_training_flops(model, lengths, run.config.sequences_before(run.step))
     return TrainResult(
         num_steps=run.step,
         num_tokens=run.num_tokens,
@@ -121,9 +128,10 @@ def _result(run: TrainingRun, batches: Batches) -> TrainResult:
         first_loss=losses[0],
         final_loss=sum(tail) / len(tail),
         vocab_size=run.vocab_size,
-        num_params=flops.num_params(run.config.model, run.vocab_size),
+        num_params=flops.num_params(model, run.vocab_size),
         num_params_non_embedding=num_params,
-        training_flops=flops.training_flops(num_params, run.num_tokens),
+        training_flops=training_flops,
         noise_scale_tokens=noise_scale_tokens(settled),
         checkpoint=f"checkpoint/step-{run.step:08d}.npz",
+        group_weights=None if run.group_weights is None else run.group_weights.mean(),
     )

@@ -11,17 +11,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from pipeline import storage
 from pipeline.errors import ConfigError
 from pipeline.token_shard import ShardManifest
-from trainer import flops
+from trainer.batch import Batch
 from trainer.checkpoint import (
     Checkpoint,
+    arrays_of,
     checkpoint_folder,
     latest_checkpoint,
+    load_optimizers,
     load_own_checkpoint,
     load_weights,
     run_identity,
@@ -30,13 +31,13 @@ from trainer.checkpoint import (
 from trainer.config import TrainConfig
 from trainer.curves import Curves
 from trainer.data import IGNORED_TARGET
-from trainer.device import choose_device
+from trainer.device import choose_device, utilisation
 from trainer.gradients import accumulate
+from trainer.group_weights import load_group_weights
 from trainer.mixed_stream import Batches
-from trainer.model import Decoder
-from trainer.objectives import Batch
+from trainer.model import make_model
 from trainer.optim import build_optimizers, learning_rate
-from trainer.parallel import current_processes, like, spread, whole
+from trainer.parallel import current_processes, spread, whole
 from trainer.prefetch import prefetching
 from trainer.selection import load_selection
 from trainer.spikes import is_spike
@@ -59,6 +60,7 @@ class TrainingRun:
     Attributes:
         step: number of steps taken.
         num_tokens: targets learned from so far, repeats counted.
+        group_weights: of ``[train.data.doremi]``; None without that table.
         model: on its device.
     """
 
@@ -75,6 +77,7 @@ class TrainingRun:
         self.device = choose_device(config.device)
         self.processes = current_processes()
         self._selection = load_selection(config, manifest, self.device)
+        self.group_weights = load_group_weights(config, manifest, self.device)
         self.batch_offset = 0  # batches that rewinds have skipped
         self.rate_scale = 1.0  # what lower rates have left of the learning rate
         self.interventions = 0
@@ -84,11 +87,13 @@ class TrainingRun:
     def _begin(self) -> None:
         """The state before the first step."""
         num_ids = self.vocab_size + self.config.objective.num_special_ids
-        self.model = Decoder(self.config.model, num_ids, seed=self.config.seed).to(self.device)
+        self.model = make_model(self.config.model, num_ids, seed=self.config.seed).to(self.device)
         self._losses_of = spread(self.model, self.config.parallel, self.processes, compiled=self.config.compile)
         self.optimizers = build_optimizers(self.model, self.config.optimizer)
         self.step = 0
         self.num_tokens = 0
+        if self.group_weights is not None:
+            self.group_weights.begin()
         self.curves.cut_back(0)
 
     def resume(self, *, overwrite: bool) -> None:
@@ -109,18 +114,9 @@ class TrainingRun:
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Weights, optimisers and counts as they were; the curve is cut back to them."""
         load_weights(self.model, checkpoint)
-        states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in self.optimizers]
-        for name, array in checkpoint.arrays.items():
-            if name.startswith("optimizer."):
-                _, number, index, key = name.split(".")
-                states[int(number)].setdefault(int(index), {})[key] = torch.from_numpy(array.copy())
-        for optimizer, state in zip(self.optimizers, states, strict=True):
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            cut = {
-                index: {key: like(value, parameters[index]) for key, value in found.items()}
-                for index, found in state.items()
-            }
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": cut})
+        load_optimizers(self.optimizers, checkpoint)
+        if self.group_weights is not None:
+            self.group_weights.restore(checkpoint.arrays)
         self.step = checkpoint.step
         self.num_tokens = checkpoint.record["num_tokens"]
         self.curves.cut_back(self.step)
@@ -139,30 +135,29 @@ class TrainingRun:
                 if loss is None:
                     continue  # back at a checkpoint
                 now = time.monotonic()
-                rate = batch.inputs.size * self.processes.count / (now - step_started)
+                num_tokens = len(batch.inputs) * config.model.context_tokens * self.processes.count
+                rate = num_tokens / (now - step_started)
+                use = utilisation(config, self.vocab_size, rate / self.processes.count, self.device)
                 timing = {"step": self.step, "seconds": now - step_started, "loader_seconds": waited}
-                self.curves.add_timing({**timing, "tokens_per_second": rate, **self._utilisation(rate)})
+                self.curves.add_timing({**timing, "tokens_per_second": rate, **use})
                 if self.step % config.checkpoint_every_steps == 0 or self.step == config.steps:
                     self.save()
                 if on_progress is not None:
                     seconds_left = (now - started) / max(1, self.step - first_step) * (config.steps - self.step)
                     on_progress(TrainProgress(self.step, config.steps, loss, rate, seconds_left))
 
-    def _utilisation(self, tokens_per_second: float) -> dict[str, float | None]:
-        """MFU and the most memory used so far; None on a CPU."""
-        if self.device.type != "cuda":
-            return {"mfu": None, "memory_bytes": None}
-        per_token = flops.flops_per_token(self.config.model, self.vocab_size) / self.processes.count
-        name = torch.cuda.get_device_name(self.device)
-        mfu = flops.model_flops_utilization(tokens_per_second * per_token, name, self.config.dtype)
-        return {"mfu": mfu, "memory_bytes": torch.cuda.max_memory_allocated(self.device)}
-
     def _take_step(self, batch: Batch) -> float | None:
         """One optimiser step; returns the mean loss of the batch before it in nats per token, None after a rewind."""
         config = self.config
         rate = learning_rate(self.step, config.steps, config.optimizer) * self.rate_scale
         loss, noise = accumulate(
-            self._losses_of, batch, config, self.eos_token_id, self.processes, selection=self._selection
+            self._losses_of,
+            batch,
+            config,
+            self.eos_token_id,
+            self.processes,
+            selection=self._selection,
+            group_weights=self.group_weights,
         )
         max_norm = config.optimizer.max_grad_norm or math.inf
         grad_norm = float(whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)))
@@ -198,7 +193,8 @@ class TrainingRun:
         }
         if spikes is not None:
             metrics |= {"skipped": is_skipped, "interventions": self.interventions}
-        self.curves.metrics.append({**metrics, **noise})
+        of_groups = {} if self.group_weights is None else self.group_weights.metrics()
+        self.curves.metrics.append({**metrics, **noise, **of_groups})
         return loss
 
     def _go_back(self) -> None:
@@ -230,10 +226,8 @@ class TrainingRun:
     def save(self) -> None:
         """Write curves and checkpoint; the curves first, so that no checkpoint is ahead of its curve."""
         self.curves.write()
-        arrays = {f"model.{name}": _to_numpy(tensor) for name, tensor in self.model.named_parameters()}
-        for number, optimizer in enumerate(self.optimizers):
-            for index, state in optimizer.state_dict()["state"].items():
-                arrays.update({f"optimizer.{number}.{index}.{key}": _to_numpy(tensor) for key, tensor in state.items()})
+        arrays = arrays_of(self.model, self.optimizers)
+        arrays |= {} if self.group_weights is None else self.group_weights.state()
         record = {
             "identity": self.identity,
             "num_tokens": self.num_tokens,
@@ -241,6 +235,7 @@ class TrainingRun:
             "eos_token_id": self.eos_token_id,
             "tokenizer_sha256": self._tokenizer_sha256,
             "model": self.config.model.model_dump(mode="json"),
+            "objective": self.config.objective.model_dump(mode="json"),
             "batch_offset": self.batch_offset,
             "rate_scale": self.rate_scale,
             "interventions": self.interventions,
@@ -248,7 +243,3 @@ class TrainingRun:
         if self.processes.is_first:
             save_checkpoint(checkpoint_folder(self.output), Checkpoint(self.step, arrays, record))
         self.processes.wait()
-
-
-def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    return whole(tensor).detach().cpu().numpy()

@@ -27,7 +27,7 @@ def digest_error(record: Record) -> str | None:
         A message, or ``None`` if the digests are right, absent or unreadable, or if the block was not kept whole.
         The payload digest of a revisit belongs to another record and is not looked at.
     """
-    if record.block_bytes > len(record.block):
+    if not record.is_whole:
         return None
     fields = record.fields
     contents = [("warc-block-digest", record.block)]

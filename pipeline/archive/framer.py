@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipeline.archive import headers
 from pipeline.archive.headers import RecordHeader
@@ -27,7 +26,6 @@ from pipeline.archive.record import BrokenRecord, Record
 from pipeline.archive.run import Run
 
 MAX_HEADER_BYTES = 1 << 20
-_MAX_LINE_ENDS_BYTES = 1 << 12
 _SHOWN_BYTES = 40
 
 Kind = Literal["warc", "arc"]
@@ -38,8 +36,7 @@ _PATTERNS: dict[Kind | None, re.Pattern[bytes]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(NamedTuple):
     """A readable header and where it lies in its run."""
 
     content: RecordHeader
@@ -84,6 +81,10 @@ class Framer:
         self.damage_is_reported = False
         position = run.start
         while True:
+            if (record := self._whole_member(run)) is not None:
+                position = run.start
+                yield record
+                continue
             position = run.drop_line_ends(position)
             if not run.fill(position):
                 return
@@ -97,6 +98,28 @@ class Framer:
             else:
                 event, position = self._framed(run, header)
             yield event
+
+    def _whole_member(self, run: Run) -> Record | None:
+        """The record that the run's next member is, if it is one as the standard recommends, and the next begins one.
+
+        Nearly all are. What comes out is what the general way gives, which takes three times as long; wherever this
+        way is not sure, it leaves the member to that one.
+        """
+        if self._next_record is headers.NEXT_ARC or (member := run.whole_member(self._max_block_bytes)) is None:
+            return None
+        data, offset, _ = member
+        end = headers.HEADER_END.search(data, 0, MAX_HEADER_BYTES)
+        if end is None or (self._end is not None and offset >= self._end):
+            return None
+        header = RecordHeader(data[: end.end()])
+        if header.block_bytes is None or header.block_bytes > self._max_block_bytes or not header.record_type:
+            return None
+        block_end = end.end() + header.block_bytes
+        if block_end > len(data) or not headers.LINE_ENDS.fullmatch(data, block_end):
+            return None
+        run.pass_member(member)
+        self._next_record = headers.NEXT_WARC
+        return Record(offset, self._number(offset), header, header.block_bytes, data, end.end(), block_end)
 
     def starts_split(self, run: Run, position: int, start: int) -> bool:
         """Whether a reader that looks for the first record from the offset ``start`` on may begin at ``position``.
@@ -155,7 +178,7 @@ class Framer:
         found_end, next_member = run.pass_block(header.end, block_end, min(kept_end, run.end))
         if found_end < block_end:
             return self._short(run, header, found_end, next_member)
-        if not _ends_cleanly(run, block_end) and kept_end == block_end:
+        if not run.ends_cleanly(block_end) and kept_end == block_end:
             swallowed = run.search(self._next_record, header.end, block_end)
             if swallowed is not None:
                 return self._wrong_length(header, swallowed)
@@ -163,7 +186,7 @@ class Framer:
         if damage is not None:
             return self._hit_by_damage(damage, header, header.block_bytes), run.end
         index = self._number(header.offset)
-        return Record(header.offset, index, header.content, block, header.block_bytes), block_end
+        return Record(header.offset, index, header.content, header.block_bytes, block, 0, len(block)), block_end
 
     def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
         """A record whose block ends early: at the next member, at damage, or at the end of the file."""
@@ -222,17 +245,3 @@ class Framer:
         error_class = "GarbageBetweenRecords" if is_archive else "NotAnArchive"
         message = f"found {end - position} bytes {shown!r}…, expected a record (WARC/1.x or an ARC header line)"
         return self.broken(offset, {}, error_class, message), end
-
-
-def _ends_cleanly(run: Run, position: int) -> bool:
-    """Whether a record or the end of the run follows ``position``, line ends apart."""
-    limit = position + _MAX_LINE_ENDS_BYTES
-    while position < limit and run.fill(position):
-        position = run.skip_line_ends(position)
-        if position < run.end:
-            run.fill(position + 5)
-            if run.match(headers.WARC_START, position):
-                return True
-            run.fill(position + headers.MAX_ARC_LINE_BYTES)
-            return headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
-    return True

@@ -23,6 +23,7 @@ _ARC_LINE = (
 )
 ARC_START = re.compile(_ARC_LINE)
 MAX_ARC_LINE_BYTES = 1 << 14
+LINE_ENDS = re.compile(rb"[\r\n]{0,16}")  # behind a record there are four
 _FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
 _TYPE = re.compile(rb"\nWARC-Type: ([a-z]{1,20})\r?\n")  # as nearly every crawler writes it; others are parsed in full
 _LENGTH = re.compile(rb"\nContent-Length: (\d{1,18})\r?\n")
@@ -41,8 +42,12 @@ def starts_record(data: bytes) -> bool:
     return bool(WARC_START.match(data) or ARC_START.match(data))
 
 
-def parse_fields(header: bytes) -> dict[str, str]:
+def parse_fields(header: bytes, pattern: re.Pattern[str] = _FIELD) -> dict[str, str]:
     """Fields of a WARC or HTTP header, without its first line.
+
+    Args:
+        header: as it stands in the file.
+        pattern: all fields, or those of ``only``, which takes half the time.
 
     Returns:
         Values by lower-cased name: the first of several of the same name, folded lines joined by a space, lines
@@ -51,7 +56,12 @@ def parse_fields(header: bytes) -> dict[str, str]:
     text = header.decode("utf-8", "replace")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
-    return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(text))}
+    return {name.strip().lower(): value.strip() for name, value in reversed(pattern.findall(text))}
+
+
+def only(*names: str) -> re.Pattern[str]:
+    """What ``parse_fields`` looks for when but a few fields are wanted, by their lower-case names."""
+    return re.compile(rf"\n[^\S\n]*({'|'.join(names)})[^\S\n]*:([^\n]*)", re.IGNORECASE)
 
 
 class RecordHeader:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 from pipeline.archive.compression import (
     COMPRESSIONS,
@@ -37,8 +37,7 @@ _ZSTD_DICTIONARY_FRAME = b"\x5d\x2a\x4d\x18"
 _SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A run of decompressed bytes.
 
     Args:

@@ -60,7 +60,7 @@ class RecordFacts:
     @property
     def held_bytes(self) -> int:
         """What of it a batch holds, at most."""
-        return len(self.event.block) if isinstance(self.event, Record) else 0
+        return self.event.block_end - self.event.block_start if isinstance(self.event, Record) else 0
 
     @property
     def record_type(self) -> str | None:
@@ -74,11 +74,11 @@ class RecordFacts:
             or media_type(self.fields.get("content-type", "")) != "application/http"
         ):
             return None
-        return parse_message(self.event.block)
+        return parse_message(self.event.content, self.event.block_start, self.event.block_end)
 
     @functools.cached_property
     def payload(self) -> bytes | None:
-        if isinstance(self.event, BrokenRecord) or self.event.block_bytes > len(self.event.block):
+        if isinstance(self.event, BrokenRecord) or not self.event.is_whole:
             return None
         payload = decode_body(self.message, self._max_payload_bytes) if self.message else self.event.block
         return payload if len(payload) <= self._max_payload_bytes else None

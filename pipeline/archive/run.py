@@ -9,12 +9,22 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple, TypeGuard
 
-from pipeline.archive.headers import starts_record
+from pipeline.archive.headers import MAX_ARC_LINE_BYTES, WARC_START, starts_record
 from pipeline.archive.members import Damage, Span
 
 _NEWLINE = 0x0A
+_MAX_LINE_ENDS_BYTES = 1 << 12
 _LINE_ENDS = re.compile(rb"[\r\n]*")
+
+
+class Member(NamedTuple):
+    """All that a member decompresses to, where it starts in the file, and in how many spans it came."""
+
+    data: bytes
+    offset: int
+    num_spans: int
 
 
 class Run:
@@ -30,6 +40,7 @@ class Run:
         self._buffer = bytearray()
         self._ended = False
         self._members: deque[tuple[int, int, bool]] = deque()  # position, offset in the file, begins a record
+        self._ahead: deque[Span | Damage] = deque()  # read already, but not held
         self.start = start
         """Position of the first byte that is still held."""
         self.damage: Damage | None = None
@@ -48,7 +59,7 @@ class Run:
     def fill(self, position: int) -> bool:
         """Read on until the byte at ``position`` is held; false if the run ends before it."""
         while self.start + len(self._buffer) <= position:
-            event = None if self._ended else next(self._events, None)
+            event = None if self._ended else self._next()
             if not isinstance(event, Span):
                 self._ended = True
                 self.damage = event or self.damage
@@ -57,6 +68,41 @@ class Run:
                 self._members.append((self.end, event.member_offset, starts_record(event.data)))
             self._buffer += event.data
         return True
+
+    def _next(self) -> Span | Damage | None:
+        return self._ahead.popleft() if self._ahead else next(self._events, None)
+
+    def whole_member(self, max_bytes: int) -> Member | None:
+        """The next member. It is not held: ``pass_member`` or ``fill`` goes on with it.
+
+        ``None`` where bytes are held, where the member is damaged or longer than ``max_bytes``, and unless it begins a
+        WARC record and is followed by a member that does, or by the end of the file.
+        """
+        first = None if self._buffer or self._ended else self._peek(0)
+        if not _begins_record(first):
+            return None
+        parts = [first.data]
+        num_bytes = len(first.data)
+        while (event := self._peek(len(parts))) is not None and not _begins_record(event):
+            if isinstance(event, Damage) or event.starts_member or num_bytes > max_bytes:
+                return None
+            parts.append(event.data)
+            num_bytes += len(event.data)
+        return Member(parts[0] if len(parts) == 1 else b"".join(parts), first.member_offset or 0, len(parts))
+
+    def pass_member(self, member: Member) -> None:
+        """Go over the member that ``whole_member`` has returned."""
+        for _ in range(member.num_spans):
+            self._ahead.popleft()
+        self._members.clear()
+        self._members.append((self.start, member.offset, True))
+        self.start += len(member.data)
+
+    def _peek(self, index: int) -> Span | Damage | None:
+        """An event that is not held yet; ``None`` behind the last."""
+        if index == len(self._ahead) and (event := next(self._events, None)) is not None:
+            self._ahead.append(event)
+        return self._ahead[index] if index < len(self._ahead) else None
 
     def drop(self, position: int) -> None:
         """Forget what lies before ``position``; at most all that is held."""
@@ -89,6 +135,19 @@ class Run:
             if position < self.end:
                 break
         return position
+
+    def ends_cleanly(self, position: int) -> bool:
+        """Whether a record or the end of the run follows ``position``, line ends apart."""
+        limit = position + _MAX_LINE_ENDS_BYTES
+        while position < limit and self.fill(position):
+            position = self.skip_line_ends(position)
+            if position < self.end:
+                self.fill(position + 5)
+                if self.match(WARC_START, position):
+                    return True
+                self.fill(position + MAX_ARC_LINE_BYTES)
+                return starts_record(self.slice(position, position + MAX_ARC_LINE_BYTES))
+        return True
 
     def pass_block(self, start: int, end: int, passed: int) -> tuple[int, int | None]:
         """Go over the part of a block that is not kept, from ``passed`` to ``end``, and forget it.
@@ -144,3 +203,8 @@ class Run:
         """First position from ``position`` on, of what is held, at which a record or such a member begins."""
         starts = (self.search(next_record, position, self.end), self.next_member(position, self.end))
         return min((start for start in starts if start is not None), default=None)
+
+
+def _begins_record(event: Span | Damage | None) -> TypeGuard[Span]:
+    """Whether a member starts here, and a WARC record with it."""
+    return isinstance(event, Span) and event.starts_member and WARC_START.match(event.data) is not None

@@ -1,9 +1,9 @@
-"""How much work a page is, in numbers that are the same on every machine."""
+"""How much work a page is, in numbers that are the same on every machine, and whether that is too much."""
 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from resiliparse.parse.html import HTMLTree
@@ -29,10 +29,43 @@ class ParsingCost(NamedTuple):
     num_nesting: int
 
 
-def parsing_cost(html: str) -> ParsingCost:
-    """The cost of parsing ``html``."""
+class WorkBounds(NamedTuple):
+    """How large the numbers of ``ParsingCost`` may be, and how deep ``div`` and ``article`` may be nested.
+
+    The depth is exact. As it cannot exceed the number of the tags concerned, few pages are parsed to find it out.
+    """
+
+    max_tags: int | None
+    max_nodes: int
+    max_depth: int
+
+
+def excess(
+    html: str, encoded: bytes, bounds: WorkBounds
+) -> tuple[Literal["html_too_many_nodes", "html_too_deep"], int, int] | None:
+    """The bound that a page exceeds, its value, and the bound's; ``None`` if it is within all.
+
+    Args:
+        html: the page.
+        encoded: the same, as for ``parsing_cost``.
+        bounds: in the order in which they are looked at: nodes, tags, depth.
+    """
+    cost = parsing_cost(encoded)
+    if cost.num_nodes > bounds.max_nodes:
+        return "html_too_many_nodes", cost.num_nodes, bounds.max_nodes
+    if bounds.max_tags is not None and cost.num_tags > bounds.max_tags:
+        return "html_too_many_nodes", cost.num_tags, bounds.max_tags
+    if cost.num_nesting > bounds.max_depth:
+        depth = nesting_depth(HTMLTree.parse(html))
+        if depth > bounds.max_depth:
+            return "html_too_deep", depth, bounds.max_depth
+    return None
+
+
+def parsing_cost(html: bytes) -> ParsingCost:
+    """The cost of parsing a page in UTF-8; what is not valid in it changes nothing, as all tags are ASCII."""
     counts = np.empty(NUM_SCAN_COUNTS, dtype=np.int64)
-    scan_markup(np.frombuffer(html.encode("utf-8", "replace"), dtype=np.uint8), counts)
+    scan_markup(np.frombuffer(html, dtype=np.uint8), counts)
     return ParsingCost(num_tags=int(counts[TAGS]), num_nodes=int(counts[NODES]), num_nesting=int(counts[NESTING]))
 
 

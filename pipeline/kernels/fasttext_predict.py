@@ -19,7 +19,8 @@ import pyarrow as pa
 from pipeline.fasttext_model import HIERARCHICAL_SOFTMAX, FastTextModel
 from pipeline.kernels.arrow_text import text_buffers
 from pipeline.kernels.compilation import kernel
-from pipeline.kernels.fasttext_hidden import WordCache, hidden_vector, make_cache, make_scratch
+from pipeline.kernels.fasttext_cache import WordCache, make_cache
+from pipeline.kernels.fasttext_hidden import hidden_vector, make_scratch
 from pipeline.kernels.fasttext_outputs import MAX_TREE_DEPTH, all_scores, best_in_tree, output_values, take_best
 from pipeline.kernels.fasttext_words import end_of_text
 
@@ -92,7 +93,7 @@ def predict_spans(
         cache = cast(WordCache, model.scratch["word_cache"])
         _predict(
             data, starts, ends, -1 if max_chars is None else max_chars, model.arrays, cache, least,
-            make_scratch(longest), np.empty(model.dim, np.float32),
+            make_scratch(longest, model.arrays.max_chars), np.empty(model.dim, np.float32),
             np.empty(num_labels, np.float32), np.empty(2 * num_labels, np.float32),
             np.empty(2 * MAX_TREE_DEPTH, np.int32), np.empty(2 * MAX_TREE_DEPTH, np.float32),
             found.labels, found.probabilities,

@@ -6,7 +6,8 @@ and nothing stored. Where they part, at the n-th word, one look-up in a hash tab
 met, or that it is new; then it is entered, and the walk ends, for all longer ones are new as well. So a position costs
 one look-up for its pair of words and one more for each parting of ways, and enters one item at most: 1.7 look-ups and
 0.8 items a word on technical documentation, where one word in four begins ten that stood before. Other implementations
-hash every n-gram of nine lengths.
+hash every n-gram of nine lengths. The slot of a pair is asked for twelve words ahead: waiting for it was a third of the
+walk's time.
 
 The table holds positions with what bits they leave free as a tag, and an item is compared with the text itself, by the
 64-bit hashes of its words (odds of a collision in ``hash_table``). The item of as many equal words that comes first in
@@ -25,6 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernels.compilation import inlined_kernel, kernel
+from pipeline.kernels.eight_bytes import fetch_ahead
 
 TOP_NGRAMS = (2, 3, 4)
 DUPLICATED_NGRAMS = (5, 6, 7, 8, 9, 10)
@@ -47,6 +49,7 @@ _PAIR_MULTIPLIER, _PATH_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93), np.uint64(0x
 _SLOT_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _FREE = np.uint32(0)
 _ZERO, _ONE, _N_BITS = np.uint64(0), np.uint64(1), np.uint64(4)
+_AHEAD = np.uint64(12)
 _SET_BITS, _SET_MASK = np.uint64(_NUM_DUPLICATED), np.uint64((1 << _NUM_DUPLICATED) - 1)
 
 _UP_TO = np.array(
@@ -121,6 +124,9 @@ def _walk(words, num_words, slots, nodes, tallies, chars_jumped):
         for i in range(_NUM_TOPS):
             nodes[node + np.uint64(i)] = 0
         nodes[node + _JUMPED] = jumped
+        ahead = min(position + _AHEAD, size - _ONE)
+        key_ahead = hashes[ahead] * _PAIR_MULTIPLIER + hashes[ahead + _ONE]
+        fetch_ahead(slots, (key_ahead * _SLOT_MULTIPLIER) >> shift)
         longest = min(np.uint64(_MAX_N), size - position)
         n = np.uint64(_MIN_N)
         key = hashes[position] * _PAIR_MULTIPLIER + hashes[position + _ONE]

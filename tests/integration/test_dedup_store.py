@@ -14,7 +14,8 @@ import pytest
 
 from jobs.build_corpus import line_of, prepare
 from jobs.config import RunConfig
-from jobs.explain_document import explain, render
+from jobs.explain_document import explain
+from jobs.explanation_text import render
 from jobs.run_folder import RunFolder
 from jobs.run_record import write_run_record
 from jobs.what_if_settle import settle

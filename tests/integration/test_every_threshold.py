@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import fasttext
@@ -32,7 +33,9 @@ from jobs.config import DedupConfig, RunConfig, load_run_config
 from jobs.copies_in_memory import ranks
 from jobs.dedup_scope import plan_of, resolve_scope, signature_facts, with_priority
 from jobs.steps_extract import row_stages
+from jobs.steps_semantic import embed_unit
 from jobs.what_if_copies import copies_among
+from pipeline import sentence_encoder
 from pipeline.dedup_store import STORED
 from pipeline.input_unit import InputUnit
 from pipeline.kernels.shingle_sets import shingle_sets
@@ -52,10 +55,10 @@ from stages import (
     minhash_signatures,
     read_warc,
     sample_mixture,
-    score_embeddings,
 )
 from stages.decontaminate import DecontaminateConfig
 from stages.dedup_lines import LineDedupConfig
+from stages.dedup_semantic import SemanticDedupConfig, nearest_earlier, semantic_duplicates
 from stages.dedup_substrings import SubstringDedupConfig, numbered
 
 if TYPE_CHECKING:
@@ -684,13 +687,13 @@ class CountingEncoder:
 
 def test_a_regression_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Two heads, of which one likes long texts and the other short ones."""
-    monkeypatch.setattr(score_embeddings, "load_encoder", lambda folder: CountingEncoder())
+    monkeypatch.setattr(sentence_encoder, "load_encoder", lambda folder: CountingEncoder())
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}", encoding="utf-8")
     heads = []
     for name, weight, intercept in (("long", 1.0, -9.5), ("short", -1.0, 20.0)):
         head = {
-            "encoder_sha256": score_embeddings.folder_sha256(str(tmp_path / "encoder")),
+            "encoder_sha256": sentence_encoder.folder_sha256(str(tmp_path / "encoder")),
             "weights": [weight],
             "intercept": intercept,
             "lowest": 0.0,
@@ -1059,6 +1062,90 @@ def test_a_key_on_repeated_passages(key: str, spark: SparkSession, tmp_path: Pat
     assert first != second
 
 
+# --- documents that say the same
+
+
+SEMANTIC = {"dedup.semantic.encoder": "sines", "dedup.semantic.min_similarity": 0.995, "dedup.semantic.num_clusters": 8}
+SEMANTIC_CASES: dict[str, tuple[Any, Any]] = {
+    "dedup.semantic.encoder": ("sines", "squares"),
+    "dedup.semantic.min_similarity": (0.995, 0.99),
+    "dedup.semantic.max_chars": (8000, 2),
+    "dedup.semantic.num_clusters": (8, 4),
+    "dedup.semantic.documents_per_cluster": (8800, 8),
+    "dedup.semantic.sample_per_cluster": (256, 2),
+    "dedup.semantic.max_iterations": (20, 2),
+    "dedup.semantic.same_language": (True, False),
+    "dedup.semantic.keep": ("best", "farthest"),
+    "dedup.semantic.survivor_order": (["-num_bytes", "fetch_time", "doc_id"], ["num_bytes"]),
+    "dedup.semantic.seed": (0, 1),
+}
+
+
+class WrittenAngle:
+    """In place of sentence-transformers: a text is an angle in degrees."""
+
+    def __init__(self, folder: str) -> None:
+        self.turns = 1 if folder == "sines" else 2
+
+    def encode(self, texts: list[str], show_progress_bar: bool) -> np.ndarray:
+        angles = np.radians([float(text) for text in texts]) * self.turns
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def say_the_same(spark: SparkSession, folder: Path, config: SemanticDedupConfig) -> set[str]:
+    """Documents that semantic deduplication drops."""
+    draw = random.Random(3)
+    facts = [
+        (f"{draw.getrandbits(128):032x}", draw.choice(["eng_Latn", "deu_Latn"]), draw.randrange(50, 99), 0, 0, 0)
+        for _ in range(60)
+    ]
+    texts = [str(draw.randrange(100, 360)) for _ in facts]
+    batch = pa.record_batch({"doc_id": [row[0] for row in facts], "text": texts})
+    source = SimpleNamespace(read=lambda unit: [batch])
+    report = SimpleNamespace(counts=Counter())
+    (written,) = embed_unit(source, config)("u", report)
+    rows = [(row["doc_id"], row["embedding"]) for row in written["rows"].to_pylist()]
+    documents = spark.createDataFrame(
+        facts, "doc_id string, lang string, num_bytes long, fetch_time long, age long, dump_index long"
+    )
+    nearest = nearest_earlier(
+        spark.createDataFrame(rows, "doc_id string, embedding array<float>"),
+        documents.withColumn("fetch_time", _seconds("fetch_time")),
+        config,
+        reach_dumps=1,
+        scratch=str(folder / "scratch"),
+    )
+    return {row["doc_id"] for row in semantic_duplicates(nearest, config.min_similarity).collect()}
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[SemanticDedupConfig, set[str]]:
+    """What was dropped under each config so far, as ``deduplicated``."""
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", SEMANTIC_CASES)
+def test_a_key_on_what_says_the_same(
+    key: str,
+    spark: SparkSession,
+    tmp_path: Path,
+    said: dict[SemanticDedupConfig, set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sentence_encoder, "load_encoder", WrittenAngle)
+    base = {name: value for name, value in SEMANTIC.items() if name != key}
+    if key == "dedup.semantic.documents_per_cluster":
+        del base["dedup.semantic.num_clusters"]
+    dropped = []
+    for config in two_configs(tmp_path, key, SEMANTIC_CASES[key], base):
+        if config.dedup.semantic not in said:
+            said[config.dedup.semantic] = say_the_same(spark, tmp_path, config.dedup.semantic)
+        dropped.append(said[config.dedup.semantic])
+    assert dropped[0] != dropped[1]
+    assert all(dropped)
+
+
 # --- mixture
 
 
@@ -1102,7 +1189,7 @@ def test_a_key_of_the_mixture(key: str, survivors: DataFrame, tmp_path: Path):
 
 def test_no_key_is_without_a_case():
     with_a_case = {*PAGE_CASES, *FILE_CASES, *MINHASH_CASES, *COPY_CASES, *LINE_CASES, *MIXTURE_CASES, *WITHOUT_A_SAY}
-    with_a_case |= {*PASSAGE_CASES, *SCOPE_CASES, *STORE_CASES, *EVALUATION_CASES}
+    with_a_case |= {*SEMANTIC_CASES, *PASSAGE_CASES, *SCOPE_CASES, *STORE_CASES, *EVALUATION_CASES}
     with_a_case |= {f"filters.{filter_.name}.{rule.threshold}" for filter_, rule in RULES}
     with_a_case |= {
         f"filters.{filter_.name}.lang.{rule.threshold}"

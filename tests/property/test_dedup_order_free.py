@@ -62,7 +62,7 @@ def clusters_of_all_pairs(documents: pa.Table) -> set[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("num_partitions", [1, 4, 7, 16])
+@pytest.mark.parametrize("num_partitions", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4, 16)), 7])
 def test_clusters_are_the_same_for_any_partitioning_and_order(
     spark: SparkSession,
     tmp_path: Path,

@@ -141,7 +141,7 @@ def defined(rows: list[Row], plan: DumpPlan) -> dict[str, tuple[str, str]]:
 
 
 @given(pages(), PLANS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_the_search_finds_what_is_defined(rows: list[Row], scope: tuple[str, int | None]) -> None:
     plan = plan_of(*scope)
     assert fates(rows, found(rows, plan)) == defined(rows, plan)

@@ -25,7 +25,7 @@ MAX_OVERSAMPLING = 15.0
 LEAST_SHARE = 2e-4
 NUM_CANDIDATES = 100_000
 NUM_BEST = 128
-_FOLDS = 8
+FOLDS = 8
 
 
 class Surrogate(Protocol):
@@ -80,13 +80,35 @@ def search(surrogate: Surrogate, prior: np.ndarray, *, seed: int) -> np.ndarray:
     return candidates[best].mean(axis=0)
 
 
-def cross_validated_rank_correlation(shares: np.ndarray, losses: np.ndarray) -> float:
-    """Spearman correlation of losses with predictions for runs left out, in ``_FOLDS`` parts in turn."""
+def fits_without_a_part(shares: np.ndarray, losses: np.ndarray) -> list[tuple[np.ndarray, Surrogate]]:
+    """Which runs were left out, bool of shape (num_runs,), and the fit to the others, for ``FOLDS`` parts in turn."""
+    parts = [np.arange(len(losses)) % FOLDS == fold for fold in range(FOLDS)]
+    return [(left_out, fit_gaussian_process(shares[~left_out], losses[~left_out])) for left_out in parts]
+
+
+def cross_validated_rank_correlation(
+    shares: np.ndarray, losses: np.ndarray, fits: list[tuple[np.ndarray, Surrogate]] | None = None
+) -> float:
+    """Spearman correlation of losses with predictions for runs left out; ``fits`` where they are there already."""
     predicted = np.empty(len(losses))
-    for fold in range(_FOLDS):
-        left_out = np.arange(len(losses)) % _FOLDS == fold
-        predicted[left_out] = fit_gaussian_process(shares[~left_out], losses[~left_out]).predict(shares[left_out])
+    for left_out, fitted in fits or fits_without_a_part(shares, losses):
+        predicted[left_out] = fitted.predict(shares[left_out])
     return rank_correlation(predicted, losses)
+
+
+def jackknife_errors(parts: np.ndarray) -> np.ndarray:
+    """Standard errors of what was computed with one part of the runs left out in turn.
+
+    Args:
+        parts: shape (num_parts, num_values).
+
+    Returns:
+        Shape (num_values,), with ``num_parts - 1`` degrees of freedom.
+
+    Source: Kott 2001 (The delete-a-group jackknife), equation 1.
+    """
+    count = len(parts)
+    return np.sqrt((count - 1) / count * ((parts - parts.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def rank_correlation(left: np.ndarray, right: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """Attention, causal or with a prefix that sees itself both ways: multi-head, grouped or multi-query.
 
-It reaches over all positions before, a window, or one's own document.
+It reaches over all positions before, a window, or one's own document; in an encoder-decoder also from the decoder's
+positions to the encoder's.
 
 What a position may see is the same for every layer, so it is worked out once a forward pass (``View``). Plain causal
 attention needs no mask and takes PyTorch's fused kernels; a window, document borders or ALiBi need a dense mask or bias
@@ -49,6 +50,7 @@ def make_view(
     documents: Tensor | None,
     rotation: tuple[Tensor, Tensor] | None,
     prefix_lengths: Tensor | None = None,
+    bias: Tensor | None = None,
 ) -> View:
     """The view of a batch.
 
@@ -57,11 +59,13 @@ def make_view(
         documents: number of the document of each position, shape (batch, position); None: one document.
         rotation: cosine and sine of the first positions.
         prefix_lengths: first positions that see each other both ways, shape (batch,); None: none.
+        bias: T5's, broadcasting to (batch, heads, position, position); None: the position is told otherwise.
     """
     window = config.sliding_window_tokens
     length = tokens.shape[1]
     needs_window = window is not None and window < length
-    if documents is None and prefix_lengths is None and not needs_window and config.position != "alibi":
+    is_biased = config.position in ("alibi", "relative")
+    if documents is None and prefix_lengths is None and not needs_window and not is_biased:
         return View(rotation)
     slopes = alibi_slopes(config.num_heads).to(tokens.device) if config.position == "alibi" else None
     if _takes_flex(config, tokens.device):
@@ -76,9 +80,10 @@ def make_view(
         seen = seen & (distance.abs() < window)
     if documents is not None:
         seen = seen & (documents[:, None, :, None] == documents[:, None, None, :])
-    if slopes is None:
+    if slopes is not None:
+        bias = -slopes[None, :, None, None] * distance.abs()
+    if bias is None:
         return View(rotation, mask=seen)
-    bias = -slopes[None, :, None, None] * distance.abs()
     return View(rotation, mask=bias.masked_fill(~seen, -torch.inf))
 
 
@@ -91,11 +96,7 @@ class Attention(nn.Module):
         self.head_size = config.head_size
         self.query_key_value = nn.Linear(config.hidden_size, sum(self.sizes) * config.head_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.query_norm: nn.Module = nn.Identity()
-        self.key_norm: nn.Module = nn.Identity()
-        if config.qk_norm:
-            self.query_norm = nn.RMSNorm(config.head_size, eps=config.norm_epsilon)
-            self.key_norm = nn.RMSNorm(config.head_size, eps=config.norm_epsilon)
+        self.query_norm, self.key_norm = _head_norms(config)
 
     def forward(self, hidden: Tensor, view: View) -> Tensor:
         """Mix the positions of ``hidden``, shape (batch, position, width)."""
@@ -116,7 +117,50 @@ class Attention(nn.Module):
         return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
+class CrossAttention(nn.Module):
+    """From a decoder's positions to an encoder's; neither is rotated or biased, since places in the two do not compare.
+
+    Keys and values are one matrix, in this order.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.sizes = (config.num_heads, config.kv_heads)
+        self.head_size = config.head_size
+        self.query = nn.Linear(config.hidden_size, config.num_heads * config.head_size, bias=False)
+        self.key_value = nn.Linear(config.hidden_size, 2 * config.kv_heads * config.head_size, bias=False)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.query_norm, self.key_norm = _head_norms(config)
+
+    def forward(self, hidden: Tensor, encoded: Tensor, seen: Tensor | None) -> Tensor:
+        """Mix positions of ``encoded`` into those of ``hidden``.
+
+        Args:
+            hidden: shape (batch, position, width).
+            encoded: shape (batch, encoder position, width).
+            seen: which position sees which, bool of shape (batch, 1, position, encoder position); None: all.
+        """
+        num_heads, kv_heads = self.sizes
+        batch, length, width = hidden.shape
+        query = self.query(hidden).view(batch, length, num_heads, self.head_size).transpose(1, 2)
+        heads = self.key_value(encoded).view(batch, encoded.shape[1], 2 * kv_heads, self.head_size).transpose(1, 2)
+        key, value = heads.chunk(2, dim=1)
+        query, key = self.query_norm(query), self.key_norm(key)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen, enable_gqa=num_heads != kv_heads)
+        return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+def _head_norms(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
+    """Norms of each head's queries and keys."""
+    if not config.qk_norm:
+        return nn.Identity(), nn.Identity()
+    size, epsilon = config.head_size, config.norm_epsilon
+    return nn.RMSNorm(size, eps=epsilon), nn.RMSNorm(size, eps=epsilon)
+
+
 def _takes_flex(config: ModelConfig, device: torch.device) -> bool:
+    if config.kind == "encoder_decoder":
+        return False
     return config.attention_backend == "flex" or (config.attention_backend == "auto" and device.type == "cuda")
 
 

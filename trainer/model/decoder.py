@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from trainer.data import IGNORED_TARGET
 from trainer.model.attention import Attention, View, make_view
-from trainer.model.feed_forward import Experts, FeedForward
+from trainer.model.feed_forward import balancing_loss, make_feed_forward
 from trainer.model.positions import rotation_table
 from trainer.model_config import ModelConfig
 
@@ -42,6 +42,40 @@ def make_norm(config: ModelConfig) -> nn.Module:
     """A norm of the residual stream."""
     kind = nn.RMSNorm if config.norm == "rmsnorm" else nn.LayerNorm
     return kind(config.hidden_size, eps=config.norm_epsilon)
+
+
+@torch.no_grad()
+def draw_weights(
+    model: nn.Module, config: ModelConfig, residual_layers: dict[str, int], *, tied_logit_scale: float, seed: int
+) -> None:
+    """Initial weights, which depend on ``seed`` and the shape alone.
+
+    Args:
+        model: with ``embedding`` and ``unembedding``.
+        config: its shape.
+        residual_layers: layers that add to each residual stream, by the beginning of its parameters' names.
+        tied_logit_scale: what a tied output layer's logits are multiplied by.
+        seed: of the draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    tied_std = min(_INIT_STD, 2.5 / (config.hidden_size * tied_logit_scale))
+    for name, parameter in model.named_parameters():
+        if name == "embedding.weight":
+            parameter.normal_(0, tied_std if config.tie_embeddings else _INIT_STD, generator=generator)
+        elif name == "unembedding.weight":
+            parameter.zero_()
+        elif parameter.ndim == 2:
+            std = _INIT_STD / math.sqrt(config.width_factor)
+            if name.endswith("output.weight"):
+                std /= math.sqrt(next(count for stream, count in residual_layers.items() if name.startswith(stream)))
+            parameter.normal_(0, std, generator=generator)
+
+
+def target_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Minus the log probability of each target in nats, float32, shape of ``targets``; 0 where it is ignored."""
+    flat = logits.float().flatten(0, 1)
+    losses = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORED_TARGET, reduction="none")
+    return losses.view(targets.shape)
 
 
 class Block(nn.Module):
@@ -56,7 +90,7 @@ class Block(nn.Module):
         self.attention = Attention(config)
         if self.parallel != "palm":
             self.feed_forward_norm = make_norm(config)
-        self.feed_forward: nn.Module = FeedForward(config) if config.num_experts is None else Experts(config)
+        self.feed_forward = make_feed_forward(config)
 
     def forward(self, hidden: Tensor, view: View) -> Tensor:
         """Shape (batch, position, width) is kept."""
@@ -99,25 +133,11 @@ class Decoder(nn.Module):
             cosine, sine = rotation_table(config)
             self.register_buffer("cosine", cosine, persistent=False)
             self.register_buffer("sine", sine, persistent=False)
-        self._initialize(torch.Generator().manual_seed(seed))
-
-    @torch.no_grad()
-    def _initialize(self, generator: torch.Generator) -> None:
-        config = self.config
-        residual_std = _INIT_STD / math.sqrt(2 * config.num_layers)
-        tied_std = min(_INIT_STD, 2.5 / config.hidden_size)
-        for name, parameter in self.named_parameters():
-            if name == "embedding.weight":
-                parameter.normal_(0, tied_std if config.tie_embeddings else _INIT_STD, generator=generator)
-            elif name == "unembedding.weight":
-                parameter.zero_()
-            elif parameter.ndim == 2:
-                std = residual_std if name.endswith("output.weight") else _INIT_STD
-                std /= math.sqrt(config.width_factor)
-                parameter.normal_(0, std, generator=generator)
+        draw_weights(self, config, {"": 2 * config.num_layers}, tied_logit_scale=1.0, seed=seed)
         if config.norm_placement == "deepnorm":
             self._shrink_for_deepnorm((8 * config.num_layers) ** -0.25)
 
+    @torch.no_grad()
     def _shrink_for_deepnorm(self, factor: float) -> None:
         num_scores = (self.config.num_heads + self.config.kv_heads) * self.config.head_size  # rows of queries and keys
         for name, parameter in self.named_parameters():
@@ -159,13 +179,8 @@ class Decoder(nn.Module):
 
         0 where the target is ``IGNORED_TARGET``.
         """
-        logits = self(tokens, documents, prefix_lengths).float()
-        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED_TARGET, reduction="none")
-        return losses.view(targets.shape)
+        return target_losses(self(tokens, documents, prefix_lengths), targets)
 
     def auxiliary_loss(self) -> Tensor:
         """What the last forward pass adds to the training loss: the experts' balancing, 0 without experts."""
-        found = [block.feed_forward.balancing_loss for block in self.blocks if isinstance(block.feed_forward, Experts)]
-        if not found:
-            return torch.zeros((), device=self.embedding.weight.device)
-        return self.config.load_balancing_weight * torch.stack(found).mean()
+        return balancing_loss(self.blocks, self.config.load_balancing_weight).to(self.embedding.weight.device)

@@ -11,7 +11,7 @@ equations 4 to 6) with k choices as in Mixtral (Jiang et al. 2024).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -78,3 +78,14 @@ class Experts(nn.Module):
         shares = F.one_hot(chosen, num_experts).float().mean(dim=(0, 1))
         self.balancing_loss = num_experts * (shares * probabilities.mean(dim=0)).sum()
         return mixed.view_as(hidden)
+
+
+def make_feed_forward(config: ModelConfig) -> nn.Module:
+    """The feed-forward layer of a block: one, or experts behind a router."""
+    return FeedForward(config) if config.num_experts is None else Experts(config)
+
+
+def balancing_loss(blocks: Iterable[nn.Module], weight: float) -> Tensor:
+    """``weight`` times the mean balancing loss of the blocks with experts, a scalar; 0 where there are none."""
+    found = [block.feed_forward.balancing_loss for block in blocks if isinstance(block.feed_forward, Experts)]
+    return weight * torch.stack(found).mean() if found else torch.zeros(())

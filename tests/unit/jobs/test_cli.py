@@ -63,6 +63,7 @@ def test_the_commands_that_there_are():
         "train",
         "scaling fit",
         "scaling regmix",
+        "scaling mixture",
         "scaling decide",
         "scaling plan",
         "scaling run",

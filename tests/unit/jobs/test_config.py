@@ -8,8 +8,9 @@ import pytest
 
 from jobs.config import load_run_config
 from jobs.sweep import load_sweep
-from pipeline.config import parse
+from pipeline.config import load_toml, parse
 from pipeline.errors import ConfigError
+from trainer.mixture_search.search_config import MixtureSearchFile
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 INPUT = '[[input]]\nname = "web"\npaths = ["web.warc.gz"]\n'
@@ -90,7 +91,9 @@ def test_a_run_can_be_read_back_from_what_it_recorded(tmp_path):
     assert parse(config.model_dump(mode="json"), type(config), where="run.json") == config
 
 
-@pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.toml")} - {"demo_sweep.toml"}))
+@pytest.mark.parametrize(
+    "name", sorted({path.name for path in EXAMPLES.glob("*.toml")} - {"demo_sweep.toml", "mixture.toml"})
+)
 def test_an_example_loads(name):
     config = load_run_config(EXAMPLES / name)
     assert config.run.output.startswith("runs/")
@@ -100,6 +103,11 @@ def test_an_example_loads(name):
 def test_the_demos_sweep_loads():
     sweep = load_sweep(str(EXAMPLES / "demo_sweep.toml"))
     assert sweep.base == load_run_config(EXAMPLES / "demo.toml").run.output
+
+
+def test_the_search_for_a_mixture_loads():
+    search = load_toml(EXAMPLES / "mixture.toml", MixtureSearchFile).mixture_search
+    assert search.shards == f"{load_run_config(EXAMPLES / 'crawl.toml').run.output}/shards"
 
 
 def test_a_rule_on_lines_needs_their_languages(tmp_path):

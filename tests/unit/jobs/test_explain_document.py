@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.explain_document import explain, render
+from jobs.explain_document import explain
 from jobs.explanation import Explanation, RecordHistory
+from jobs.explanation_text import render
 from pipeline.errors import ConfigError
 
 FIRST_UNIT = "0001-en"

@@ -11,8 +11,9 @@ import pytest
 from filters.line_rules import CleanLinesConfig
 from filters.signals import MeasureConfig
 from jobs.config import RunConfig
-from jobs.explain_document import explain, render
+from jobs.explain_document import explain
 from jobs.explanation import LineEdit
+from jobs.explanation_text import render
 from jobs.report_edits import line_cleaning
 from jobs.run_folder import RunFolder
 from pipeline.config import parse

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.config import RunConfig
-from jobs.explain_document import explain, render
+from jobs.explain_document import explain
+from jobs.explanation_text import render
 from jobs.kept_text import UnitCuts, documents_of
 from jobs.report_edits import line_cleaning
 from jobs.run_folder import RunFolder, stages_after_rules
@@ -61,7 +62,7 @@ def test_stages_stand_between_deduplication_and_sampling_if_their_table_does() -
     assert text_stages(config) == text_stages(config.model_dump(mode="json")) == ("dedup_lines",)
     assert text_stages(RunConfig.model_validate(BASE)) == text_stages({"filters": {}}) == ()
     order = [*stages_after_rules(tuple(TABLES))]
-    assert order[2:] == ["dedup_lines", "dedup_substrings", "decontaminate", "sample_mixture"]
+    assert order[2:] == ["dedup_semantic", "dedup_lines", "dedup_substrings", "decontaminate", "sample_mixture"]
     assert stage_order(config)[-2:] == ["dedup_lines", "sample_mixture"]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline import fasttext_model
 from pipeline.errors import ConfigError
 from pipeline.fasttext_model import FastTextModel
-from pipeline.kernels.fasttext_hidden import make_cache
+from pipeline.kernels.fasttext_cache import make_cache
 from pipeline.kernels.fasttext_predict import predict, predict_spans, probability_of
 from pipeline.models import locate
 
@@ -44,6 +44,8 @@ SPECIAL_TEXTS = [
     "", " ", "\n", "heron", "heron heron", "heron\nreed\r\npond\x0bmud\x0cice\x00fish\ttide", "heron </s> цапля пруд",
     "</s>", "<s> </s", "__label__eng heron", "__label__nothing heron", "__label__", "__label__eng", "x", "<>", "he ron",
     "heronpondfish" * 40, "цапля" * 60, "苍鹭静静地站在池塘边。" * 50, "🦆🦆 heron 🦆", "e\u0301\u200d heron\u200b",
+    *("pond" * 8 + "x" * rest + " " + "w" * size for rest, size in ((0, 23), (1, 24), (7, 25), (8, 255), (9, 256))),
+    "цапля" * 2 + "ы " + "цапля" * 2 + "ыё", "пруд🦆苍é" * 9 + " heron", "  heron \t\n  pond ", "heron </s>x", "</s",
     "مالك الحزين", "heron \u2028 reed\u3000pond", " ".join(WORDS) * 20,
 ]  # fmt: skip
 

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 import zstandard
 from fastwarc.warc import ArchiveIterator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.archive.digests import digest_error
 from pipeline.archive.records import BrokenRecord, Record, iter_records
+from pipeline.archive.run import Run
 
 KEPT = 1 << 20
 
@@ -58,6 +61,15 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "lz4": lz4,
 }
 RECORDS = [warc(number, body_of(number)) for number in range(6)]
+CHANGES = [
+    (b"Content-Length: ", b"Content-Length: 1"),
+    (b"Content-Length: 6", b"Content-Length: 5"),
+    (b"Content-Length: ", b"Length: "),
+    (b"WARC-Type: response", b"warc-type: Request"),
+    (b"WARC/1.0", b"WARC/x"),
+    (b"\r\n", b"\n"),
+]
+"""What is done to a record's bytes."""
 
 
 def events(data: bytes, kept: int = KEPT) -> list[Record | BrokenRecord]:
@@ -284,3 +296,35 @@ def test_digests() -> None:
     assert isinstance(right, Record) and isinstance(wrong, Record) and isinstance(unreadable, Record)
     assert digest_error(record) is digest_error(right) is digest_error(unreadable) is None
     assert f"expected {block}" in (digest_error(wrong) or "")
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_members_that_are_one_record_come_out_as_in_the_general_way(data: st.DataObject) -> None:
+    """``Framer`` takes them at once; here they are joined, cut and damaged in every way, and read in both."""
+    compress = COMPRESS[data.draw(st.sampled_from(["gzip", "zstd"]))]
+    members = []
+    for number in range(data.draw(st.integers(1, 6))):
+        record = RECORDS[number] + data.draw(
+            st.sampled_from([b"", b"\r\n", b"\n" * 20, b"x", b"\r\n\r\n" + RECORDS[0]])
+        )
+        if data.draw(st.booleans()):
+            record = record.replace(*data.draw(st.sampled_from(CHANGES)))
+        cut = data.draw(st.sampled_from([0, 0, 0, 1, 90, 700]))
+        members += [compress(part) for part in (record[:cut], record[cut:]) if part]
+    archive = bytearray(b"".join(members))
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(archive) - 1))
+        archive[at : at + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=8))
+    kept = data.draw(st.sampled_from([100, KEPT]))
+    at_once = [_told(event) for event in events(bytes(archive), kept)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "whole_member", lambda run, max_bytes: None)
+        assert [_told(event) for event in events(bytes(archive), kept)] == at_once
+
+
+def _told(event: Record | BrokenRecord) -> tuple[object, ...]:
+    told = (event.offset, event.index, event.fields)
+    if isinstance(event, BrokenRecord):
+        return (*told, event.error_class, event.message)
+    return (*told, event.header.record_type, event.block_bytes, event.block, event.is_whole)

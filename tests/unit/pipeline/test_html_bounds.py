@@ -29,7 +29,14 @@ from pipeline.html.bounds import ParsingCost, nesting_depth, parsing_cost
     ],
 )
 def test_cost(html: str, cost: tuple[int, int, int]) -> None:
-    assert parsing_cost(html) == ParsingCost(*cost)
+    assert parsing_cost(html.encode()) == ParsingCost(*cost)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=60), st.text(alphabet="<>/!-='\" divpbarticle\n", max_size=60))
+def test_what_is_not_valid_utf8_changes_nothing(damage: bytes, html: str) -> None:
+    page = html[:30].encode() + damage.replace(b"\0", b"") + html[30:].encode()
+    assert parsing_cost(page) == parsing_cost(page.decode("utf-8", "replace").encode())
 
 
 def test_the_nodes_of_unclosed_formatting_are_foreseen() -> None:
@@ -37,7 +44,7 @@ def test_the_nodes_of_unclosed_formatting_are_foreseen() -> None:
     html = "<p>" + "".join(f"<b a={i}>" for i in range(350)) + "</p>" + "<p>x</p>" * 350
     num_elements = HTMLTree.parse(html).document.html.count("<b ")
     assert num_elements > 100_000
-    assert num_elements < parsing_cost(html).num_nodes < 3 * num_elements
+    assert num_elements < parsing_cost(html.encode()).num_nodes < 3 * num_elements
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_depth_is_the_trees(html: str, depth: int) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.text(alphabet="<>/!-='\" divpbarticle\n", max_size=100))
 def test_depth_and_elements_are_never_above_what_was_foreseen(html: str) -> None:
-    cost = parsing_cost(html)
+    cost = parsing_cost(html.encode())
     tree = HTMLTree.parse(html)
     assert nesting_depth(tree) <= cost.num_nesting
     assert 0 <= cost.num_tags <= cost.num_nodes

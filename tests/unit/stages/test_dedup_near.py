@@ -97,11 +97,11 @@ def planted() -> pa.Table:
 @pytest.mark.parametrize(
     ("num_partitions", "config"),
     [
-        (1, {"min_similarity": 0.7}),
+        pytest.param(1, {"min_similarity": 0.7}, marks=pytest.mark.slow),
         (4, {"min_similarity": 0.7}),
         (7, {"min_similarity": 0.7, "max_single_task_edges": 0}),
         (4, {"min_similarity": None}),
-        (3, {"min_similarity": 0.95}),
+        pytest.param(3, {"min_similarity": 0.95}, marks=pytest.mark.slow),
         (2, {"min_similarity": 0.95, "hubs_per_bucket": 1}),
     ],
 )
@@ -138,6 +138,7 @@ def crafted(signatures: list[bytes], bands: list[list[int]]) -> pa.Table:
     )
 
 
+@pytest.mark.slow
 def test_twenty_thousand_equal_signatures_are_one_cluster(spark: SparkSession, tmp_path: Path) -> None:
     num_rows = 20_000
     table = crafted([b"\1\0\0\0" * 16] * num_rows, [list(range(4))] * num_rows)

@@ -69,7 +69,11 @@ def age(row: Row) -> int:
 
 @pytest.mark.parametrize(
     ("num_partitions", "scope"),
-    [(1, ("global", None)), (4, ("window", 2)), (7, ("window", 3))],
+    [
+        pytest.param(1, ("global", None), marks=pytest.mark.slow),
+        (4, ("window", 2)),
+        pytest.param(7, ("window", 3), marks=pytest.mark.slow),
+    ],
 )
 def test_copies_of_older_dumps(
     spark: SparkSession, tmp_path: Path, rows: list[Row], num_partitions: int, scope: tuple[str, int | None]

@@ -15,12 +15,14 @@ from click.testing import CliRunner
 
 from filters.regression_head import RegressionHead, fit_head
 from jobs.cli import main
+from pipeline import sentence_encoder
 from pipeline.config import parse
 from pipeline.errors import ConfigError
+from pipeline.sentence_encoder import folder_sha256
 from pipeline.stage import fuse
 from pipeline.storage import sha256_of
 from stages import score_embeddings
-from stages.score_embeddings import EmbeddingScorerConfig, folder_sha256
+from stages.score_embeddings import EmbeddingScorerConfig
 
 
 class StubEncoder:
@@ -40,7 +42,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEnc
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}", encoding="utf-8")
     stub = StubEncoder()
-    monkeypatch.setattr(score_embeddings, "load_encoder", lambda folder: stub)
+    monkeypatch.setattr(sentence_encoder, "load_encoder", lambda folder: stub)
     monkeypatch.chdir(tmp_path)
     folder_sha256.cache_clear()
     yield stub
@@ -100,9 +102,9 @@ def test_an_empty_folder_is_no_encoder(tmp_path: Path) -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    score_embeddings.load_encoder.cache_clear()
+    sentence_encoder.load_encoder.cache_clear()
     with pytest.raises(ConfigError, match=r"pip install 'chaffinch\[embeddings\]'"):
-        score_embeddings.load_encoder("encoder")
+        sentence_encoder.load_encoder("encoder")
 
 
 def write_config(annotations: str) -> None:

@@ -89,8 +89,8 @@ def test_an_unknown_group_is_an_error(folder):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "neither of weights and phase"),
-        ({"weights": {"a": 1}, "phase": [{"fraction": 1, "weights": {"a": 1}}]}, "both of weights and phase"),
+        ({}, "none of weights, phase and doremi given"),
+        ({"weights": {"a": 1}, "phase": [{"fraction": 1, "weights": {"a": 1}}]}, "weights and phase given"),
         ({"phase": [{"fraction": 0.5, "weights": {"a": 1}}]}, "add up to 0.5; expected 1"),
         ({"weights": {"a": 0}}, "weights of phase 0 add up to 0"),
     ],

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from trainer import objectives
+from trainer.batch import Batch
 from trainer.config import TrainConfig
 from trainer.data import IGNORED_TARGET as NO
 from trainer.data import open_shards
 from trainer.model import Decoder
 from trainer.model_config import ModelConfig
 from trainer.objective_config import SPECIAL_IDS, ObjectiveConfig
-from trainer.objectives import UL2_DENOISERS, Batch, Objective, noise_spans
+from trainer.objectives import UL2_DENOISERS, Objective, noise_spans
 from trainer.selection import Selection
 from trainer.train import train
 
@@ -59,7 +60,7 @@ def test_masked(monkeypatch):
 def test_span_corruption(monkeypatch):
     hidden = np.array([False, True, True, False, False, True])
     monkeypatch.setattr(objectives, "noise_spans", lambda num_tokens, *rest: hidden[:num_tokens])
-    monkeypatch.setattr(objectives, "_num_spans", lambda *numbers: (3, 2))
+    monkeypatch.setattr(objectives, "num_spans", lambda *numbers: (3, 2))
     batch = batch_of("span_corruption", [[9, *TEXT, *TEXT[:3]]])  # 11 positions: 6 tokens, 2 x 2 sentinels, the last
     told = [11, SENTINEL, 14, 15, SENTINEL + 1, SENTINEL, 12, 13, SENTINEL + 1, 16, SENTINEL + 2]
     assert batch.inputs.tolist() == [[9, *told[:-1]]]

@@ -18,7 +18,16 @@ ROOT = Path(__file__).resolve().parents[3]
 STEPS = 6
 
 
-def run_file(folder: Path, shards: str, parallel: str, sequences: int) -> Path:
+ENCODER_DECODER = """
+kind = "encoder_decoder"
+position = "relative"
+tie_embeddings = true
+[train.objective]
+name = "ul2"
+"""
+
+
+def run_file(folder: Path, shards: str, parallel: str, sequences: int, more: str) -> Path:
     path = folder / "train.toml"
     path.write_text(f"""
 shards = "{shards}"
@@ -32,14 +41,15 @@ checkpoint_every_steps = 3
 num_threads = 1
 device = "cpu"
 seed = 7
+[train.optimizer]
+warmup_steps = 2
+learning_rate = 0.01
 [train.model]
 num_layers = 2
 hidden_size = 32
 num_heads = 2
 context_tokens = 32
-[train.optimizer]
-warmup_steps = 2
-learning_rate = 0.01
+{more}
 """)
     return path
 
@@ -57,10 +67,18 @@ def curve(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("parallel", "sequences"), [("ddp", 5), ("fsdp", 6)])
-def test_two_processes_are_one(parallel, sequences, shards, tmp_path):
+@pytest.mark.parametrize(
+    ("parallel", "sequences", "more"),
+    [
+        ("ddp", 5, ""),
+        pytest.param("fsdp", 6, "", marks=pytest.mark.slow),
+        pytest.param("ddp", 5, ENCODER_DECODER, marks=pytest.mark.slow),
+        pytest.param("fsdp", 6, ENCODER_DECODER, marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_are_one(parallel, sequences, more, shards, tmp_path):
     """Of 5 sequences a step one takes 3 in two pieces, the other 2. They go on where one process was cut off."""
-    path = run_file(tmp_path, shards, parallel, sequences)
+    path = run_file(tmp_path, shards, parallel, sequences, more)
     file = load_toml(path, TrainingFile)
 
     def cut_off(progress):

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError, RetryableError, ShardError
+from trainer.batch import Batch
 from trainer.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trainer.config import TrainConfig
 from trainer.data import open_shards
-from trainer.gradients import documents_of
+from trainer.model_inputs import documents_of
 from trainer.noise_scale import noise_estimates, noise_scale_tokens
-from trainer.objectives import Batch
 from trainer.spikes import SpikeConfig, is_spike
 from trainer.train import train
 from trainer.training_run import TrainingRun

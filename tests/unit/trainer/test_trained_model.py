@@ -17,11 +17,12 @@ from pipeline.token_shard import load_manifest
 from trainer.config import TrainConfig
 from trainer.continuations import continuation_nats, continue_greedily
 from trainer.evaluate import text_lengths
-from trainer.export import export_llama
+from trainer.export import export_model
 from trainer.memorisation import measure_memorisation
-from trainer.model import Decoder
+from trainer.model import Decoder, EncoderDecoder
 from trainer.model_config import ModelConfig
 from trainer.multiple_choice import read_questions, score_choices
+from trainer.objective_config import ObjectiveConfig
 from trainer.train import train
 from trainer.trained_model import TrainedModel, load_trained
 
@@ -65,7 +66,7 @@ def random_model(tokenizer: str, **changes) -> TrainedModel:
 
 
 def test_continuations_are_scored_as_a_loop_would(tokenizer):
-    model, rng = random_model(tokenizer).decoder, np.random.default_rng(0)
+    model, rng = random_model(tokenizer).network, np.random.default_rng(0)
     pairs = [(rng.integers(0, 256, n), rng.integers(0, 256, m)) for n, m in ((5, 3), (0, 4), (70, 10), (3, 80), (9, 1))]
     expected = []
     for beginning, continuation in pairs:
@@ -80,7 +81,7 @@ def test_continuations_are_scored_as_a_loop_would(tokenizer):
 
 
 def test_a_greedy_continuation_takes_the_likeliest(tokenizer):
-    model = random_model(tokenizer).decoder
+    model = random_model(tokenizer).network
     beginnings = np.array([[1, 2, 3], [4, 5, 6]])
     told = beginnings
     for _ in range(4):
@@ -151,16 +152,34 @@ def test_choices_are_scored_by_likelihood(tmp_path, tokenizer):
     begin = list(b"Q: What grows?\nA:")
     alphabet = Tokenizer.from_file(tokenizer)
     ids = [alphabet.encode(text).ids for text in (bytes(begin).decode(), " Grass.", " Trees.", " Stone.")]
-    nats = continuation_nats(model.decoder, [(np.array(ids[0]), np.array(choice)) for choice in ids[1:]], 256)
+    nats = continuation_nats(model.network, [(np.array(ids[0]), np.array(choice)) for choice in ids[1:]], 256)
     probability = np.exp(-nats) / np.exp(-nats).sum()
     assert found.probability_right == pytest.approx(probability[:2].sum(), rel=1e-6)
     assert found.accuracy == float(nats.argmin() < 2)
     assert found.bits_per_byte_right == pytest.approx(nats[:2].mean() / 7 / math.log(2), rel=1e-6)
     assert found.margin_bits_per_byte == pytest.approx((nats[2] - nats[:2].min()) / 7 / math.log(2), rel=1e-6)
     assert found.chance == pytest.approx(2 / 3)
-    other = TrainedModel(model.decoder, 1, 257, 256, "0" * 64)
+    other = TrainedModel(model.network, 1, 257, 256, "0" * 64)
     with pytest.raises(ConfigError, match="expected the same; name the run's"):
         score_choices(other, tokenizer, str(path), "truthfulqa")
+
+
+def test_questions_are_put_to_an_encoder(tmp_path, tokenizer):
+    config = ModelConfig(**SHAPE, kind="encoder_decoder", position="relative")
+    network = EncoderDecoder(config, 257 + 107, seed=3).eval()
+    torch.nn.init.normal_(network.unembedding.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    model = TrainedModel(network, 1, 257, 256, sha256_of(tokenizer), ObjectiveConfig(name="span_corruption"))
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps(QUESTIONS["truthfulqa"]) + "\n")
+    found = score_choices(model, tokenizer, str(path), "truthfulqa")
+    alphabet = Tokenizer.from_file(tokenizer)
+    source, *choices = (alphabet.encode(text).ids for text in ("Q: What grows?\nA:", " Grass.", " Trees."))
+    sentinel, nats = 257 + 7, []
+    for choice in choices:
+        with torch.no_grad():
+            logits = network(torch.tensor([[256, sentinel, *choice[:-1]]]), torch.tensor([[*source, sentinel]]))[0, 1:]
+        nats.append(-float(logits.log_softmax(dim=-1)[range(7), choice].sum()))
+    assert found.bits_per_byte_right == pytest.approx(sum(nats) / 2 / 7 / math.log(2), rel=1e-5)
 
 
 def test_a_model_recites_what_it_has_overfitted(make_shards, tmp_path):
@@ -183,7 +202,7 @@ def test_an_exported_model_gives_transformers_the_same_logits(trained, tmp_path,
     outcome = CliRunner().invoke(main, ["export", trained, str(tmp_path), "--tokenizer", tokenizer])
     assert outcome.exit_code == 0, outcome.output
     theirs = transformers.LlamaForCausalLM.from_pretrained(str(tmp_path), dtype=torch.float32)
-    ours = load_trained(trained).decoder
+    ours = load_trained(trained).network
     tokens = torch.randint(0, 61, (3, 32), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(theirs(tokens).logits, ours(tokens), atol=1e-4)
@@ -192,17 +211,17 @@ def test_an_exported_model_gives_transformers_the_same_logits(trained, tmp_path,
 
 def test_parts_that_llama_lacks_are_not_exported(tokenizer, tmp_path):
     with pytest.raises(ConfigError, match="position='alibi' cannot be exported; Llama has position='rope'"):
-        export_llama(random_model(tokenizer, position="alibi"), str(tmp_path))
+        export_model(random_model(tokenizer, position="alibi"), str(tmp_path))
 
 
 def test_tied_embeddings_are_exported(tokenizer, tmp_path):
     transformers = pytest.importorskip("transformers")
     model = random_model(tokenizer, tie_embeddings=True)
-    export_llama(model, str(tmp_path))
+    export_model(model, str(tmp_path))
     theirs = transformers.LlamaForCausalLM.from_pretrained(str(tmp_path), dtype=torch.float32)
     tokens = torch.arange(20)[None]
     with torch.no_grad():
-        assert torch.allclose(theirs(tokens).logits, model.decoder(tokens), atol=1e-4)
+        assert torch.allclose(theirs(tokens).logits, model.network(tokens), atol=1e-4)
 
 
 def test_characters_and_words_of_the_shards_text(tokenizer, shards):

@@ -29,6 +29,7 @@ def shares_of(name):
 
 
 @pytest.mark.skipif(not TABLES.exists(), reason="../shared/data/scaling/regmix is not here")
+@pytest.mark.slow
 def test_runs_of_1m_parameters_rank_the_mixtures_of_larger_ones():
     """Nothing but the training table is seen by the fit; the paper's LightGBM has .989, .985 and .965."""
     column = "metric/the_pile_pile_cc_val_loss"
