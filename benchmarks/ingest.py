@@ -1,6 +1,6 @@
 """WARC to text: pages and megabytes per second, against the same libraries called in a bare loop.
 
-    python benchmarks/ingest.py [FILE.warc.gz …] [--repeats 3] [--pages 8000]
+    python benchmarks/ingest.py [FILE.warc.gz …] [--repeats 3] [--pages 8000] [--times 1]
 
 Two measurements, each of ours against the peer's in turns, on the same pages and with the same extractor:
 
@@ -10,7 +10,8 @@ Two measurements, each of ours against the peer's in turns, on the same pages an
   ``documents/`` and ``signals/`` written as Parquet, hashed and committed) against two processes of the bare loop that
   write nothing; wall time, and CPU time of all processes, the JVM's too, without the start of Spark and of the
   processes. Of one file each core has a copy that is long enough; several are read as they are, by both sides with the
-  heaviest first. On an input like the whole crawl, what a job costs once (0.5 s of CPU) does not show.
+  heaviest first, each ``--times`` times under other names: in a turn of 20 seconds the JVM still spends a second on
+  compiling itself, which a run of hours does not see.
 
 The peer is the loop that the libraries' documentation shows, the least that can be done: fastwarc's iterator over the
 responses with status 200 that are HTML, parsed in the charset that the header declares or that resiliparse detects,
@@ -201,17 +202,29 @@ def repeated(file: str, num_pages: int, folder: Path) -> list[str]:
     return copies
 
 
+def linked(files: list[str], times: int, folder: Path) -> list[str]:
+    """Every file ``times`` times, by links under names of their own."""
+    links = [folder / f"{number}-{Path(file).name}" for number in range(times) for file in files]
+    for link, file in zip(links, files * times, strict=True):
+        link.symlink_to(Path(file).resolve())
+    return [str(link) for link in links]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="archives; one of the demo's, of Python's documentation, if left out")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
     parser.add_argument("--pages", type=int, default=8000, help="of a single file, to extract on two cores in a turn")
+    parser.add_argument("--times", type=int, default=1, help="how often each of several files is read in a turn")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         files = arguments.files or [str(demo_archive(folder / "demo"))]
         figures = one_process(max(files, key=os.path.getsize), arguments.repeats)
-        on_two_cores = files if len(files) > 1 else repeated(files[0], arguments.pages, folder)
+        if len(files) > 1:
+            on_two_cores = linked(files, arguments.times, folder)
+        else:
+            on_two_cores = repeated(files[0], arguments.pages, folder)
         figures |= two_cores(on_two_cores, arguments.repeats, folder / "run")
     for name, value in figures.items():
         print(f"{name}: {value}")

@@ -17,12 +17,9 @@ import numpy as np
 
 def document_id(source: str, *identity: str | int) -> str:
     """32 hex digits of blake2b-128 over the source and the record's identity (length-prefixed, so unambiguous)."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (source, *identity):
-        encoded = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    parts = [str(part).encode("utf-8", "surrogatepass") for part in (source, *identity)]
+    message = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
+    return hashlib.blake2b(message, digest_size=16).hexdigest()
 
 
 def hash_key(seed: int, purpose: str, doc_id: str, epoch: int = 0) -> int:

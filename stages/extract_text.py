@@ -120,6 +120,15 @@ class ExtractConfig(Config):
                     )
         return self
 
+    @functools.cached_property
+    def work_bounds(self) -> WorkBounds:
+        max_tags = self.trafilatura.max_html_tags if self.extractor == "trafilatura" else None
+        return WorkBounds(max_tags, self.max_html_nodes, self.max_html_depth)
+
+    @functools.cached_property
+    def resiliparse_options(self) -> dict[str, Any]:
+        return self.model_dump(include=set(_RESILIPARSE_OPTIONS))
+
 
 def extract_batch(batch: pa.RecordBatch, config: ExtractConfig) -> pa.RecordBatch:
     """Replace ``payload`` by ``text``.
@@ -183,7 +192,7 @@ def _extract(payload: bytes | None, content_type: str | None, charset: str | Non
         try:
             is_as_sent = used == "utf-8" and b"\0" not in payload
             encoded = payload if is_as_sent else text.encode("utf-8", "replace")
-            if found := excess(text, encoded, _bounds(config)):
+            if found := excess(text, encoded, config.work_bounds):
                 reason, value, threshold = found
                 return _Result(used, None, Reason(reason), value, threshold)
             text = _EXTRACTORS[config.extractor](text, config).replace("\0", "")
@@ -196,19 +205,8 @@ def _extract(payload: bytes | None, content_type: str | None, charset: str | Non
     return _Result(used, text)
 
 
-@functools.lru_cache(maxsize=16)
-def _bounds(config: ExtractConfig) -> WorkBounds:
-    max_tags = config.trafilatura.max_html_tags if config.extractor == "trafilatura" else None
-    return WorkBounds(max_tags, config.max_html_nodes, config.max_html_depth)
-
-
 def _by_resiliparse(html: str, config: ExtractConfig) -> str:
-    return extract_plain_text(HTMLTree.parse(html), **_resiliparse_options(config))
-
-
-@functools.lru_cache(maxsize=16)
-def _resiliparse_options(config: ExtractConfig) -> dict[str, Any]:
-    return config.model_dump(include=set(_RESILIPARSE_OPTIONS))
+    return extract_plain_text(HTMLTree.parse(html), **config.resiliparse_options)
 
 
 def _by_blocks(html: str, config: ExtractConfig) -> str:

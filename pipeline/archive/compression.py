@@ -16,13 +16,13 @@ from __future__ import annotations
 import functools
 import io
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import zstandard
 from fastwarc.stream_io import Lz4Reader
+from zlib_ng import zlib_ng
 
 _MAX_LZ4_FRAME_BYTES = 1 << 28
 _SALVAGE_STEP_BYTES = 64
@@ -51,7 +51,8 @@ class DecompressionError(ValueError):
     """An lz4 frame or a zstd dictionary that cannot be decoded."""
 
 
-DECODE_ERRORS = (zlib.error, zstandard.ZstdError, DecompressionError, OSError)
+_GZIP_ERROR: type[Exception] = zlib_ng.error  # type: ignore[assignment]  # its stub takes the class for an instance
+DECODE_ERRORS = (_GZIP_ERROR, zstandard.ZstdError, DecompressionError, OSError)
 """What ``decompress`` raises on damaged input (fastwarc raises OSError)."""
 
 
@@ -75,7 +76,7 @@ class Compression:
 
 
 def _gzip_decoder(_: bytes | None) -> Decoder:
-    return zlib.decompressobj(wbits=31)
+    return zlib_ng.decompressobj(wbits=31)
 
 
 def zstd_decoder(dictionary: bytes | None) -> Any:

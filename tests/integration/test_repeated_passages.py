@@ -23,6 +23,7 @@ shuffle_partitions = 2
 [dedup.substrings]
 min_tokens = 40
 [mixture]
+alpha = 1.0
 validation_fraction = 0.1
 [tokenizer]
 vocab_size = 300

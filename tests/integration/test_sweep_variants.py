@@ -18,7 +18,7 @@ VARIANTS = """
 [sweep]
 output = "{output}"
 base = "{base}"
-budget_flops = 1e9
+budget_flops = 5e9
 num_sizes = 1
 tokens_per_param = [1.0]
 seeds = 1
