@@ -81,7 +81,8 @@ def bootstrap(
     """
     points = Points.of(n, d, loss)
     draws = np.random.default_rng(seed).multinomial(len(n), np.full(len(n), 1 / len(n)), size=resamples).astype(float)
-    own = np.array([np.log(fitted.A), np.log(fitted.B), np.log(fitted.E), fitted.alpha, fitted.beta])
+    terms = np.maximum([fitted.A, fitted.B, fitted.E], np.finfo(float).tiny)  # one that has vanished has no logarithm
+    own = np.array([*np.log(terms), fitted.alpha, fitted.beta])
 
     def objective(parameters: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return huber_lse(parameters, points, draws[rows])

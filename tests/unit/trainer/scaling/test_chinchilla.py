@@ -1,6 +1,7 @@
 """Fits of the loss surface against published numbers, SciPy, and surfaces whose constants are known."""
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,15 @@ def test_an_optimum_below_one_parameter_is_none():
         ConfigError, match=r"puts the best N at .* expected a model of at least one parameter and token"
     ):
         predict(odd, 1e18)
+
+
+def test_a_term_that_has_vanished_has_an_interval_all_the_same():
+    rng = np.random.default_rng(3)
+    n, d = np.repeat([1e4, 2e4, 4e4], 4), np.tile([1e5, 2e5, 4e5, 8e5], 3)
+    loss = 2.0 + 300 / d**0.3 + rng.normal(0, 1e-3, 12)
+    fitted = ScalingFit(**FLAT, A=0.0, B=300.0, alpha=0.3, beta=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told, samples = bootstrap(fitted, n, d, loss, resamples=20)
+    assert len(samples) == 20
+    assert told.beta_interval is not None and all(np.isfinite(told.beta_interval))
