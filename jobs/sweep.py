@@ -44,8 +44,8 @@ def plan_sweep(config: SweepConfig, *, again: bool = False) -> SweepPlan:
         record = storage.read_json(path)
         if record["identity"] != identity:
             raise ConfigError(
-                f"{path} was made from another [sweep]; expected the plan of this config; give --again to plan anew "
-                f"(runs that both plans have stay finished), or choose another output"
+                f"{path} was made from another [sweep]; expected the plan of this config; `chaffinch scaling "
+                f"plan --again` plans anew (runs that both plans have stay finished), or choose another output"
             )
         return SweepPlan.model_validate(record["plan"])
     plan = make_plan(config)

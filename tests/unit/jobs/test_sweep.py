@@ -77,7 +77,7 @@ def test_a_plan_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     first = sweep.plan_sweep(config(tmp_path))
     assert sweep.plan_sweep(config(tmp_path)) == first and len(made) == 1
     changed = config(tmp_path).model_copy(update={"seeds": 3})
-    with pytest.raises(ConfigError, match=r"plan.json was made from another \[sweep\]; .* give --again"):
+    with pytest.raises(ConfigError, match=r"plan.json was made from another \[sweep\]; .*scaling plan --again"):
         sweep.plan_sweep(changed)
     sweep.plan_sweep(changed, again=True)
     assert sweep.plan_sweep(changed) == first and len(made) == 2
