@@ -25,14 +25,20 @@ def run_peer(program: str, texts: list[str]) -> Any:
 
 def peer_python() -> str:
     """An interpreter that has datatrove."""
-    named = os.environ.get("CHAFFINCH_DATATROVE_PYTHON")
+    extras = ("spacy", "nltk", "orjson", "tokenizers", "xxhash<3.6")  # 3.6 hashes bytes alone, datatrove gives str
+    return interpreter_with("datatrove", DATATROVE, *extras)
+
+
+def interpreter_with(peer: str, *packages: str) -> str:
+    """An interpreter that has ``packages``: named by the environment (``CHAFFINCH_<PEER>_PYTHON``), or of a virtual
+    environment in the cache folder, made at the first call."""
+    named = os.environ.get(f"CHAFFINCH_{peer.upper()}_PYTHON")
     if named:
         return named
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaffinch" / "datatrove-venv"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaffinch" / f"{peer}-venv"
     python = cache / "bin" / "python"
     if not (cache / "installed").exists():
         venv.create(cache, with_pip=True, clear=True)
-        extras = ("spacy", "nltk", "orjson", "tokenizers", "xxhash<3.6")  # 3.6 hashes bytes alone, datatrove gives str
-        subprocess.run([python, "-m", "pip", "install", "--quiet", DATATROVE, *extras], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
         (cache / "installed").touch()
     return str(python)

@@ -6,8 +6,8 @@ Documents come from the column ``text`` of FILE, or are made of random words. Al
 5-grams of the same texts, ours with the bands. datatrove runs the shingles and signatures of its first MinHash stage
 (its own normalisation and word tokenizer; no file is written); rensa and datasketch are given words by lower-casing
 and splitting in Python, which is what one has to do there. Peers run in interpreters of their own:
-``CHAFFINCH_DATATROVE_PYTHON`` and ``RENSA_PYTHON``, or virtual environments made in the cache folder, which takes pip
-and a network.
+``CHAFFINCH_DATATROVE_PYTHON`` and ``CHAFFINCH_RENSA_PYTHON``, or virtual environments made in the cache folder, which
+takes pip and a network.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ import random
 import re
 import subprocess
 import tempfile
-import venv
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasketch import MinHash
-from datatrove_peer import peer_python
+from datatrove_peer import interpreter_with, peer_python
 from measure import cpu_seconds, report
 
 from pipeline.kernels.minhash import Permutations, Scheme, make_permutations, sketch
@@ -99,20 +98,6 @@ def run_datasketch(texts: list[str]) -> None:
         )
 
 
-def rensa_python() -> str:
-    """An interpreter that has rensa."""
-    named = os.environ.get("RENSA_PYTHON")
-    if named:
-        return named
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaffinch" / "rensa-venv"
-    python = cache / "bin" / "python"
-    if not (cache / "installed").exists():
-        venv.create(cache, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "rensa"], check=True)
-        (cache / "installed").touch()
-    return str(python)
-
-
 def peer_seconds(python: str, program: str, texts: list[str]) -> float:
     """CPU seconds that a peer's program takes for ``texts``, on one thread."""
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +141,7 @@ def compare(texts: list[str], ours: float) -> dict[str, float]:
     """Speeds of the peers in megabytes a CPU second, and ours over theirs."""
     seconds = {
         "datatrove": peer_seconds(peer_python(), _DATATROVE, texts),
-        "rensa": peer_seconds(rensa_python(), _RENSA, texts),
+        "rensa": peer_seconds(interpreter_with("rensa", "rensa"), _RENSA, texts),
         "datasketch": cpu_seconds(lambda: run_datasketch(texts), 1),
     }
     speeds = {name: count_megabytes(texts) / taken for name, taken in seconds.items()}
