@@ -8,6 +8,7 @@ only ids, numbers and hashes move (``jobs/between.py``).
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -75,8 +76,8 @@ def extract_unit(read: ReadFunction, stages: tuple[Stage, ...]) -> ProcessFuncti
         apply = fuse(stages)
         num_pages = num_documents = 0
         bounds = SplitBounds()
-        for raw in read(unit, report.counts, report.watch, bounds):
-            batch = report.watch.apply(apply, raw)
+        pages_read = read(unit, report.counts, report.watch, bounds)
+        for batch in map(functools.partial(report.watch.apply, apply), pages_read):  # keeps no page read for longer
             failed = pc.is_valid(batch.column("error_class"))
             pages = batch.filter(pc.invert(failed))
             has_text = pc.is_valid(pages.column("text"))

@@ -9,17 +9,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+_LENGTH = struct.Struct("<q")
+
 
 def document_id(source: str, *identity: str | int) -> str:
     """32 hex digits of blake2b-128 over the source and the record's identity (length-prefixed, so unambiguous)."""
-    parts = [str(part).encode("utf-8", "surrogatepass") for part in (source, *identity)]
-    message = b"".join([len(part).to_bytes(8, "little") + part for part in parts])
-    return hashlib.blake2b(message, digest_size=16).hexdigest()
+    return DocumentIds(source)(*identity)
+
+
+class DocumentIds:
+    """``document_id`` of many records that share the first parts of their identity.
+
+    Args:
+        source, identity: those parts.
+    """
+
+    def __init__(self, source: str, *identity: str | int) -> None:
+        self._begun = hashlib.blake2b(_message((source, *identity)), digest_size=16)
+
+    def __call__(self, *identity: str | int) -> str:
+        """The id of the record with these last parts."""
+        whole = self._begun.copy()
+        whole.update(_message(identity))
+        return whole.hexdigest()
+
+
+def _message(parts: Iterable[str | int]) -> bytes:
+    encoded = [str(part).encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join([_LENGTH.pack(len(part)) + part for part in encoded])
 
 
 def hash_key(seed: int, purpose: str, doc_id: str, epoch: int = 0) -> int:

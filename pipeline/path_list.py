@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from pipeline import storage
-from pipeline.archive.members import Damage, iter_spans
+from pipeline.archive.damage import Damage
+from pipeline.archive.members import iter_spans
 from pipeline.errors import ConfigError, RetryableError
 from pipeline.hashing import hash_key
 

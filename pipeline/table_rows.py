@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.archive.compression import compression_of
+from pipeline.archive.damage import Damage
 from pipeline.archive.lines import head_of, iter_lines, read_whole
-from pipeline.archive.members import Damage, iter_spans
+from pipeline.archive.members import iter_spans
 from pipeline.charset import decode
 from pipeline.content_type import TEXT_TYPES, effective_type
 from pipeline.errors import RecordError

@@ -49,16 +49,15 @@ def read(unit: InputUnit, config: ReadConfig, counts: Counter[str]) -> Iterator[
                     counts["blank_line"] += 1
                 else:
                     _add(row_number, row, batches, config, counts)
-                if batches.is_full and (batch := batches.take()):
-                    yield batch
+                if batches.is_full:
+                    yield from batches.take()
     except (OSError, pa.ArrowException) as error:
         if storage.may_pass(unit.location, error):
             raise RetryableError(f"reading {unit.location} failed: {error}; expected a readable file") from error
         counts["unreadable"] += 1
         message = f"found {type(error).__name__}: {error}, expected a readable {unit.format} file"
         batches.add_unreadable(offset=row_number + 1, error_class="UnreadableFile", error_message=message)
-    if batch := batches.take():
-        yield batch
+    yield from batches.take()
 
 
 def _add(

@@ -87,8 +87,8 @@ def read(
             for number, event in enumerate(reader):
                 death = watch.reads(number)
                 _add(event if death is None else _as_broken(event, death), batches, config, counts)
-                if batches.is_full and (batch := batches.take()):
-                    yield batch
+                if batches.is_full:
+                    yield from batches.take()
             bounds.begins, bounds.ends = reader.begins, reader.ends
     except OSError as error:
         if storage.may_pass(unit.location, error):
@@ -102,8 +102,7 @@ def read(
                 error_class="UnreadableFile",
                 error_message=f"found {type(error).__name__}: {error.strerror or error}, expected a readable file",
             )
-    if batch := batches.take():
-        yield batch
+    yield from batches.take()
 
 
 def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig, counts: Counter[str]) -> None:
@@ -111,10 +110,12 @@ def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig,
     if isinstance(event, Record):
         error = digest_error(event) if config.verify_digests else None
         if error is None:
-            record_type = _record_type(event)
-            counts[record_type] += 1
+            record_type = event.fields.record_type
             if record_type in PAGE_TYPES:
-                _add_page(event, record_type, batches, config)
+                record_type = _add_page(event, record_type, batches, config)
+            elif record_type not in _COUNTED_TYPES:
+                record_type = "unknown"
+            counts[record_type] += 1
             return
         error_class, message = "DigestMismatch", error
     else:
@@ -127,7 +128,7 @@ def _add(event: Record | BrokenRecord, batches: PageBatches, config: ReadConfig,
         error_message=message,
         record_type=event.fields.get("warc-type"),
         record_id=event.fields.get("warc-record-id"),
-        url=target_url(event.fields),
+        url=target_url(event.fields.get("warc-target-uri")),
     )
 
 
@@ -137,28 +138,21 @@ def _as_broken(event: Record | BrokenRecord, death: str) -> BrokenRecord:
     return BrokenRecord(event.offset, event.index, event.fields, CRASH_CLASS, message)
 
 
-def _record_type(record: Record) -> str:
-    """What a record counts as."""
-    record_type = record.header.record_type
-    if record_type in PAGE_TYPES:
-        fields = record.fields
-        is_dns = target_url(fields).startswith("dns:") or media_type(fields.get("content-type", "")) == "text/dns"
-        return "dns" if is_dns else record_type
-    return record_type if record_type in _COUNTED_TYPES else "unknown"
-
-
-def _add_page(record: Record, record_type: str, batches: PageBatches, config: ReadConfig) -> None:
+def _add_page(record: Record, record_type: str, batches: PageBatches, config: ReadConfig) -> str:
+    """Add a page to ``batches``, unless it is the answer of a name server; returns what it counts as."""
     fields = record.fields
-    content_header = fields.get("content-type", "")
-    is_http = media_type(content_header) == "application/http"
-    message = parse_message(record.content, record.block_start, record.block_end) if is_http else None
-    if message is not None:
-        content_header = message.body_fields.get("content-type", "")
-    elif is_http:
-        content_header = ""
-    charset = declared_charset(content_header)
+    url = target_url(fields.find("warc-target-uri"))
+    content_header = fields.find("content-type") or ""
     content_type = media_type(content_header)
-    payload, ended = _payload(record, message, record_type, config)
+    if content_type == "text/dns" or url.startswith("dns:"):
+        return "dns"
+    message = None
+    if content_type == "application/http":
+        message = parse_message(record.content, record.block_start, record.block_end)
+        content_header = "" if message is None else message.fields.find("content-type") or ""
+        content_type = media_type(content_header)
+    charset = declared_charset(content_header)
+    payload, ended = _payload(record, message, record_type, url, config)
     if ended is None:
         declared, content_type = content_type, effective_type(content_type, payload, charset)
         if content_type not in TEXT_TYPES:
@@ -170,16 +164,17 @@ def _add_page(record: Record, record_type: str, batches: PageBatches, config: Re
         offset=record.offset,
         index=record.index,
         record_type=record_type,
-        record_id=fields.get("warc-record-id"),
-        refers_to=fields.get("warc-refers-to"),
+        record_id=fields.find("warc-record-id"),
+        refers_to=fields.find("warc-refers-to"),
         payload=payload,
         ended=ended,
-        url=target_url(fields),
-        fetch_time=fetch_time(fields),
+        url=url,
+        fetch_time=fetch_time(fields.find("warc-date")),
         http_status=message.status if message else None,
         content_type=content_type or None,
         charset=charset,
     )
+    return record_type
 
 
 def _refused(header: bytes, html: bytes, config: ReadConfig) -> Ended | None:
@@ -191,7 +186,7 @@ def _refused(header: bytes, html: bytes, config: ReadConfig) -> Ended | None:
 
 
 def _payload(
-    record: Record, message: HttpMessage | None, record_type: str, config: ReadConfig
+    record: Record, message: HttpMessage | None, record_type: str, url: str, config: ReadConfig
 ) -> tuple[bytes, Ended | None]:
     """The payload with its encodings undone, and why the page ends here, if it does."""
     limit = config.max_payload_bytes
@@ -199,7 +194,6 @@ def _payload(
         return b"", (Reason.REVISIT, None, None)
     if message is not None and message.status != _HTTP_OK:
         return b"", (Reason.HTTP_STATUS, message.status, _HTTP_OK)
-    url = target_url(record.fields)
     if _CRAWLER_LOG_URL.match(url):
         return b"", (Reason.CRAWLER_LOG, None, None)
     if _ROBOTS_TXT_URL.match(url):
@@ -212,6 +206,6 @@ def _payload(
         return b"", (Reason.EMPTY_PAYLOAD, len(payload), 1)
     if len(payload) > limit:
         return b"", (Reason.PAYLOAD_TOO_LARGE, len(payload), limit)
-    if record.fields.get("warc-truncated") and not config.keep_truncated:
+    if record.fields.find("warc-truncated") and not config.keep_truncated:
         return b"", (Reason.TRUNCATED, None, None)
     return payload, None

@@ -98,7 +98,7 @@ def read(unit: InputUnit, config: PageMetadataConfig) -> Iterator[pa.RecordBatch
 
 
 def _is_metadata(record: Record) -> bool:
-    return record.header.record_type == "metadata" and media_type(record.fields.get("content-type", "")) == (
+    return record.fields.record_type == "metadata" and media_type(record.fields.get("content-type", "")) == (
         "application/json"
     )
 

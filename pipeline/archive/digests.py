@@ -31,7 +31,7 @@ def digest_error(record: Record) -> str | None:
         return None
     fields = record.fields
     contents = [("warc-block-digest", record.block)]
-    if record.header.record_type != "revisit":
+    if record.fields.record_type != "revisit":
         contents.append(("warc-payload-digest", _payload(record)))
     for field, content in contents:
         algorithm, _, value = fields.get(field, "").partition(":")

@@ -16,17 +16,17 @@ Source: ISO 28500:2017 (WARC 1.1), sections 4 and 5 and Annex A (record-at-a-tim
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from pipeline.archive import headers
-from pipeline.archive.headers import RecordHeader
-from pipeline.archive.members import Damage
-from pipeline.archive.record import BrokenRecord, Record
+from pipeline.archive.damage import Damage
+from pipeline.archive.headers import Fields
+from pipeline.archive.record import BrokenRecord, Record, record_of
 from pipeline.archive.run import Run
 
-MAX_HEADER_BYTES = 1 << 20
 _SHOWN_BYTES = 40
+_MAX_VAIN = 8
 
 Kind = Literal["warc", "arc"]
 _PATTERNS: dict[Kind | None, re.Pattern[bytes]] = {
@@ -39,15 +39,11 @@ _PATTERNS: dict[Kind | None, re.Pattern[bytes]] = {
 class _Header(NamedTuple):
     """A readable header and where it lies in its run."""
 
-    content: RecordHeader
+    fields: Fields
     start: int
     end: int
     offset: int
     block_bytes: int
-
-    @property
-    def fields(self) -> dict[str, str]:
-        return self.content.fields
 
 
 class Framer:
@@ -65,6 +61,7 @@ class Framer:
         self._numbered_offset = -1
         self._index = 0
         self._next_record = _PATTERNS[kind]  # narrowed by the first record: a file is WARC or ARC, not both
+        self._num_vain = 0  # how often in a row no member could be taken whole
         self.damage_is_reported = False  # whether a broken record already tells of the run's damage
         self.stopped_at: int | None = None  # offset of the first record that was left to another reader
 
@@ -73,7 +70,7 @@ class Framer:
         """What the records so far were; ``None`` if there was none."""
         return next(kind for kind, pattern in _PATTERNS.items() if pattern is self._next_record)
 
-    def broken(self, offset: int, fields: dict[str, str], error_class: str, message: str) -> BrokenRecord:
+    def broken(self, offset: int, fields: Mapping[str, str], error_class: str, message: str) -> BrokenRecord:
         return BrokenRecord(offset, self._number(offset), fields, error_class, message)
 
     def records(self, run: Run) -> Iterator[Record | BrokenRecord]:
@@ -81,11 +78,10 @@ class Framer:
         self.damage_is_reported = False
         position = run.start
         while True:
-            if (record := self._whole_member(run)) is not None:
-                position = run.start
-                yield record
-                continue
             position = run.drop_line_ends(position)
+            if self._may_take_members and run.back_to_member(position):
+                yield from self._records_of_members(run)
+                position = run.drop_line_ends(position)
             if not run.fill(position):
                 return
             if self._end is not None and self.starts_split(run, position, self._end):
@@ -99,27 +95,27 @@ class Framer:
                 event, position = self._framed(run, header)
             yield event
 
-    def _whole_member(self, run: Run) -> Record | None:
-        """The record that the run's next member is, if it is one as the standard recommends, and the next begins one.
+    @property
+    def _may_take_members(self) -> bool:
+        return self._next_record is not headers.NEXT_ARC and self._num_vain < _MAX_VAIN
+
+    def _records_of_members(self, run: Run) -> Iterator[Record]:
+        """The records that the next members are, up to a member that is not one as the standard recommends.
 
         Nearly all are. What comes out is what the general way gives, which takes three times as long; wherever this
-        way is not sure, it leaves the member to that one.
+        way is not sure, it leaves the member to that one. In a file that is made otherwise it is soon given up.
         """
-        if self._next_record is headers.NEXT_ARC or (member := run.whole_member(self._max_block_bytes)) is None:
-            return None
-        data, offset, _ = member
-        end = headers.HEADER_END.search(data, 0, MAX_HEADER_BYTES)
-        if end is None or (self._end is not None and offset >= self._end):
-            return None
-        header = RecordHeader(data[: end.end()])
-        if header.block_bytes is None or header.block_bytes > self._max_block_bytes or not header.record_type:
-            return None
-        block_end = end.end() + header.block_bytes
-        if block_end > len(data) or not headers.LINE_ENDS.fullmatch(data, block_end):
-            return None
-        run.pass_member(member)
-        self._next_record = headers.NEXT_WARC
-        return Record(offset, self._number(offset), header, header.block_bytes, data, end.end(), block_end)
+        self._num_vain += 1
+        while (member := run.take(self._max_block_bytes)) is not None:
+            is_ours = self._end is None or member.offset < self._end
+            record = record_of(member, self._max_block_bytes) if is_ours else None
+            if record is None:
+                run.give_back(member)
+                return
+            self._num_vain = 0
+            self._next_record = headers.NEXT_WARC
+            record.index = self._number(member.offset)
+            yield record
 
     def starts_split(self, run: Run, position: int, start: int) -> bool:
         """Whether a reader that looks for the first record from the offset ``start`` on may begin at ``position``.
@@ -149,8 +145,8 @@ class Framer:
         run.fill(position + 5)
         end: int | None
         if run.match(headers.WARC_START, position) and self._next_record is not headers.NEXT_ARC:
-            end = run.find_end(headers.HEADER_END, position, MAX_HEADER_BYTES)
-            content = RecordHeader(run.slice(position, end) if end is not None else b"")
+            end = run.find_end(headers.HEADER_END, position, headers.MAX_HEADER_BYTES)
+            fields = Fields(run.slice(position, end) if end is not None else b"")
             kind = headers.NEXT_WARC
         else:
             run.fill(position + headers.MAX_ARC_LINE_BYTES)
@@ -158,16 +154,17 @@ class Framer:
             if line is None or self._next_record is headers.NEXT_WARC:
                 return None
             end = line.end() + run.start
-            fields = headers.arc_fields(line)
+            parsed = headers.arc_fields(line)
             run.fill(end + 4)
             if run.slice(end, end + 5) == b"HTTP/":
-                fields["content-type"] = "application/http; msgtype=response"
-            content = RecordHeader(b"", fields)
+                parsed["content-type"] = "application/http; msgtype=response"
+            fields = Fields(b"", parsed=parsed)
             kind = headers.NEXT_ARC
-        if end is None or content.block_bytes is None or not content.record_type:
+        block_bytes = fields.block_bytes
+        if end is None or block_bytes is None or not fields.record_type:
             return None
         self._next_record = kind
-        return _Header(content, position, end, run.offset_of(position), content.block_bytes)
+        return _Header(fields, position, end, run.offset_of(position), block_bytes)
 
     def _framed(self, run: Run, header: _Header) -> tuple[Record | BrokenRecord, int]:
         """The record behind a readable header, and the position after it."""
@@ -186,7 +183,7 @@ class Framer:
         if damage is not None:
             return self._hit_by_damage(damage, header, header.block_bytes), run.end
         index = self._number(header.offset)
-        return Record(header.offset, index, header.content, header.block_bytes, block, 0, len(block)), block_end
+        return Record(header.offset, index, header.fields, header.block_bytes, block, 0, len(block)), block_end
 
     def _short(self, run: Run, header: _Header, end: int, next_member: int | None) -> tuple[BrokenRecord, int]:
         """A record whose block ends early: at the next member, at damage, or at the end of the file."""

@@ -13,6 +13,21 @@ and 2; RFC 9112, section 5 (folding).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pipeline.kernels.header_fields import (
+    END,
+    IS_ODD,
+    LENGTH,
+    NAMES,
+    NUM_FOUND,
+    PLACES,
+    RECORD_TYPE,
+    RECORD_TYPES,
+    scan_header,
+)
 
 HEADER_END = re.compile(rb"\n\r*\n")  # begins with a literal, for speed; the CR before it does not matter
 WARC_START = re.compile(rb"WARC/\d")
@@ -23,10 +38,12 @@ _ARC_LINE = (
 )
 ARC_START = re.compile(_ARC_LINE)
 MAX_ARC_LINE_BYTES = 1 << 14
+MAX_HEADER_BYTES = 1 << 20
 LINE_ENDS = re.compile(rb"[\r\n]{0,16}")  # behind a record there are four
 _FIELD = re.compile(r"\n([^:\n]*):([^\n]*)")
-_TYPE = re.compile(rb"\nWARC-Type: ([a-z]{1,20})\r?\n")  # as nearly every crawler writes it; others are parsed in full
-_LENGTH = re.compile(rb"\nContent-Length: (\d{1,18})\r?\n")
+_PLACES = {name: PLACES + number for number, name in enumerate(NAMES)}
+_MAX_PLACE = 0xFFFFFFFF
+_SCRATCH = np.empty(NUM_FOUND, dtype=np.int64)
 _FOLD = re.compile(r"\r*\n[ \t]+(?=[^\s])")
 
 # What is looked for when the place of the next record is not known. ARC lines begin behind a newline, which the
@@ -42,12 +59,8 @@ def starts_record(data: bytes) -> bool:
     return bool(WARC_START.match(data) or ARC_START.match(data))
 
 
-def parse_fields(header: bytes, pattern: re.Pattern[str] = _FIELD) -> dict[str, str]:
+def parse_fields(header: bytes) -> dict[str, str]:
     """Fields of a WARC or HTTP header, without its first line.
-
-    Args:
-        header: as it stands in the file.
-        pattern: all fields, or those of ``only``, which takes half the time.
 
     Returns:
         Values by lower-cased name: the first of several of the same name, folded lines joined by a space, lines
@@ -56,44 +69,80 @@ def parse_fields(header: bytes, pattern: re.Pattern[str] = _FIELD) -> dict[str, 
     text = header.decode("utf-8", "replace")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub(" ", text)
-    return {name.strip().lower(): value.strip() for name, value in reversed(pattern.findall(text))}
+    return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(text))}
 
 
-def only(*names: str) -> re.Pattern[str]:
-    """What ``parse_fields`` looks for when but a few fields are wanted, by their lower-case names."""
-    return re.compile(rf"\n[^\S\n]*({'|'.join(names)})[^\S\n]*:([^\n]*)", re.IGNORECASE)
-
-
-class RecordHeader:
-    """The header of a WARC record, parsed as far as it is asked for.
-
-    Two records of three in a crawl are requests and metadata, of which only type and length are needed.
+class Fields(Mapping[str, str]):
+    """What ``parse_fields`` returns, with those that reading needs found in one pass and cut out when asked for.
 
     Args:
-        raw: the header as it stands in the file; empty for ARC.
-        fields: given for ARC, whose header lines are translated.
+        data: bytes that hold the header as it stands in the file.
+        start, limit: it begins at ``start`` and is looked at up to ``limit``.
+        parsed: instead of a header, what it says.
     """
 
-    def __init__(self, raw: bytes, fields: dict[str, str] | None = None) -> None:
-        self._raw = raw
-        self._fields = fields
-        skimmed = None if fields is not None else _TYPE.search(raw)
-        length = None if skimmed is None else _LENGTH.search(raw)
-        self.record_type = (skimmed.group(1).decode() if skimmed else self.fields.get("warc-type", "")).lower()
-        self.block_bytes = int(length.group(1)) if length else declared_block_bytes(self.fields)
+    __slots__ = ("_data", "_found", "_limit", "_parsed", "_start")
+
+    def __init__(
+        self, data: bytes, start: int = 0, limit: int | None = None, *, parsed: dict[str, str] | None = None
+    ) -> None:
+        self._data = data
+        self._start = start
+        self._limit = len(data) if limit is None or limit > len(data) else limit
+        self._found: tuple[int, ...] = scan_header(data, start, self._limit, _SCRATCH)
+        self._parsed = parsed
+        if self._found[IS_ODD] or self._limit > _MAX_PLACE:
+            self._all()
 
     @property
-    def fields(self) -> dict[str, str]:
-        """As ``parse_fields`` returns them."""
-        if self._fields is None:
-            self._fields = parse_fields(self._raw)
-        return self._fields
+    def end(self) -> int | None:
+        """Position behind the blank line that ends the header; ``None`` if there is none."""
+        end = self._found[END]
+        return None if end < 0 else end
 
+    @property
+    def record_type(self) -> str:
+        """``WARC-Type`` in lower case; empty if there is none."""
+        number = self._found[RECORD_TYPE]
+        if number < 0 or self._parsed is not None:
+            return (self.find("warc-type") or "").lower()
+        return RECORD_TYPES[number]
 
-def declared_block_bytes(fields: dict[str, str]) -> int | None:
-    """``Content-Length`` as a number, ``None`` if it is absent or not one."""
-    length = fields.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None
+    @property
+    def block_bytes(self) -> int | None:
+        """``Content-Length`` as a number, ``None`` if it is absent or not one."""
+        number = self._found[LENGTH]
+        if number < 0 or self._parsed is not None:
+            length = self.find("content-length") or ""
+            return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None
+        return number
+
+    def find(self, name: str) -> str | None:
+        """As ``get``, and quicker."""
+        place = _PLACES.get(name)
+        if place is None or self._parsed is not None:
+            return self._all().get(name)
+        found = self._found[place]
+        if found < 0:
+            return None
+        return self._data[found >> 32 : found & _MAX_PLACE].decode("utf-8", "replace").strip()
+
+    def __getitem__(self, name: str) -> str:
+        value = self.find(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, str]:
+        if self._parsed is None:
+            self._parsed = parse_fields(self._data[self._start : self.end or self._limit])
+        return self._parsed
 
 
 def arc_fields(line: re.Match[bytes]) -> dict[str, str]:

@@ -24,34 +24,33 @@ from typing import Any
 import zstandard
 from fastwarc.stream_io import BrotliReader
 
-from pipeline.archive.headers import HEADER_END, only, parse_fields
+from pipeline.archive.headers import Fields
 
 _STATUS_LINE = re.compile(rb"[A-Z]{3,5}(?:/\d(?:\.\d)?)?[ \t]+(\d{3})(?!\d)[^\r\n]*")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]{0,4096})?\r?\n")
-_BODY_FIELDS = only("content-type", "content-encoding", "transfer-encoding")
 _STEP_BYTES = 1 << 16
 _MAX_ZSTD_WINDOW_BYTES = 1 << 27
 
 
 class HttpMessage:
-    """A response as stored. Fields and body are cut out when they are asked for.
+    """A response as stored. What it holds is cut out when it is asked for.
 
     Args:
         status: ``None`` where the status line has none.
+        fields: of its header, by lower-cased name.
         data: bytes that hold the message.
         start, body_start, end: where in ``data`` it begins, where its body does, and where it ends.
     """
 
-    __slots__ = ("_body_fields", "_body_start", "_data", "_end", "_fields", "_start", "status")
+    __slots__ = ("_body_start", "_data", "_end", "_start", "fields", "status")
 
-    def __init__(self, status: int | None, data: bytes, start: int, body_start: int, end: int) -> None:
+    def __init__(self, status: int | None, fields: Fields, data: bytes, start: int, body_start: int, end: int) -> None:
         self.status = status
+        self.fields = fields
         self._data = data
         self._start = start
         self._body_start = body_start
         self._end = end
-        self._fields: dict[str, str] | None = None
-        self._body_fields: dict[str, str] | None = None
 
     @property
     def header(self) -> bytes:
@@ -67,20 +66,6 @@ class HttpMessage:
         """The bytes behind the header, encodings not undone."""
         return self._data[self._body_start : self._end]
 
-    @property
-    def fields(self) -> dict[str, str]:
-        """Header fields by lower-cased name."""
-        if self._fields is None:
-            self._fields = parse_fields(self.header)
-        return self._fields
-
-    @property
-    def body_fields(self) -> dict[str, str]:
-        """Those of them that say what the body is: its type and its encodings."""
-        if self._body_fields is None:
-            self._body_fields = parse_fields(self.header, _BODY_FIELDS)
-        return self._body_fields
-
 
 def parse_message(data: bytes, start: int = 0, end: int | None = None) -> HttpMessage | None:
     """Take the content block ``data[start:end]`` apart; ``None`` if it does not begin with an HTTP status line."""
@@ -88,9 +73,9 @@ def parse_message(data: bytes, start: int = 0, end: int | None = None) -> HttpMe
     status_line = _STATUS_LINE.match(data, start, end)
     if status_line is None and not data.startswith(b"HTTP/", start, end):
         return None
-    header_end = HEADER_END.search(data, start, end)
     status = int(status_line.group(1)) if status_line else None
-    return HttpMessage(status, data, start, header_end.end() if header_end else end, end)
+    fields = Fields(data, start, end)
+    return HttpMessage(status, fields, data, start, fields.end or end, end)
 
 
 def decode_body(message: HttpMessage, max_bytes: int) -> bytes:
@@ -101,18 +86,15 @@ def decode_body(message: HttpMessage, max_bytes: int) -> bytes:
         max_bytes: decoding stops after one byte more than this many.
     """
     body = message.body
-    if "content-encoding" not in message.body_fields and "transfer-encoding" not in message.body_fields:
+    content, transfer = message.fields.find("content-encoding"), message.fields.find("transfer-encoding")
+    if content is None and transfer is None:
         return body
-    codings = [*_codings(message, "content-encoding"), *_codings(message, "transfer-encoding")]
+    codings = f"{content or ''},{transfer or ''}".split(",")
     for coding in reversed(codings):
-        decode = _DECODERS.get(coding)
+        decode = _DECODERS.get(coding.strip().lower())
         if decode is not None:
             body = decode(body, max_bytes + 1)
     return body
-
-
-def _codings(message: HttpMessage, field: str) -> list[str]:
-    return [coding.strip().lower() for coding in message.body_fields.get(field, "").split(",")]
 
 
 def _unchunk(body: bytes, max_bytes: int) -> bytes:

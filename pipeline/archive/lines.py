@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from pipeline.archive.members import Damage, iter_spans
+from pipeline.archive.damage import Damage
+from pipeline.archive.members import iter_spans
 
 
 def iter_lines(

@@ -16,25 +16,15 @@ Source: the WARC-zstd draft of the IIPC for dictionaries (a skippable frame 0x18
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import IO, NamedTuple
 
-from pipeline.archive.compression import (
-    COMPRESSIONS,
-    DECODE_ERRORS,
-    MAX_DICTIONARY_BYTES,
-    Compression,
-    compression_of,
-    salvage,
-    zstd_dictionary,
-)
+from pipeline.archive.compression import COMPRESSIONS, DECODE_ERRORS, Compression, compression_of, salvage
+from pipeline.archive.damage import Damage
+from pipeline.archive.skippable_frame import DICTIONARY_FRAME, SKIPPABLE_FRAME, skip_frame
 from pipeline.archive.window import READ_BYTES, Window
 
 _MAX_RECORD_START_BYTES = 1 << 14
-_ZSTD_DICTIONARY_FRAME = b"\x5d\x2a\x4d\x18"
-_SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 
 
 class Span(NamedTuple):
@@ -52,28 +42,24 @@ class Span(NamedTuple):
     starts_member: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Bytes of the file that could not be read.
+class Member(NamedTuple):
+    """All that a member decompresses to, and where it starts in the file."""
 
-    Args:
-        offset: where the damaged member starts, in bytes into the file.
-        error_class: ``CorruptMember``, ``TruncatedMember``, ``GarbageBetweenMembers`` or ``CorruptDictionary``.
-        message: what was found and what was expected.
-    """
-
+    data: bytes
     offset: int
-    error_class: str
-    message: str
 
 
 def iter_spans(stream: IO[bytes], starts_record: Callable[[bytes], bool]) -> Iterator[Span | Damage]:
     """Decompress ``stream`` from its beginning to its end; the arguments are those of ``Members``."""
-    return Members(stream, starts_record).spans()
+    return iter(Members(stream, starts_record))
 
 
 class Members:
     """The members of one file (gzip, zstd, lz4 by their magic bytes; otherwise the file as it is).
+
+    Iterating decompresses the file from its beginning, or from where ``seek`` went, and gives spans in file order, with
+    a ``Damage`` at each place where bytes had to be left out. The first span after a damage is the start of a member
+    and of a record. ``take`` gives members whole instead, as long as there is nothing wrong with them.
 
     Args:
         stream: a seekable binary stream at its beginning.
@@ -90,6 +76,9 @@ class Members:
         self._compression = compression_of(self._window.peek(4))
         if self._compression is None and not starts_record(self._window.peek(_MAX_RECORD_START_BYTES)):
             self._compression = _compression_behind_garbage(self._window.peek(READ_BYTES), starts_record)
+        if self._window.peek(4) == DICTIONARY_FRAME:
+            _, self._dictionary = skip_frame(self._window, None, is_first=True)
+        self.seek(0)
 
     @property
     def are_compressed(self) -> bool:
@@ -100,26 +89,28 @@ class Members:
         """How far the file has been read, in bytes."""
         return self._window.offset
 
-    def spans(self, start: int = 0) -> Iterator[Span | Damage]:
-        """Decompress the file from ``start``, in bytes into it, where a member starts.
+    def __iter__(self) -> Iterator[Span | Damage]:
+        return self
 
-        Returns:
-            Spans in file order, with a ``Damage`` at each place where bytes had to be left out. The first span after
-            a damage is the start of a member and of a record.
-        """
+    def __next__(self) -> Span | Damage:
+        return next(self._spans)
+
+    def seek(self, offset: int) -> None:
+        """Go on at ``offset``, in bytes into the file, where a member starts."""
+        self._window.rewind(offset)
+        self._following: Member | None = None  # taken already, to know that it begins a record
+        self._spans = self._read_on()
+
+    def _read_on(self) -> Iterator[Span | Damage]:
         window, compression = self._window, self._compression
-        if start:
-            self._read_dictionary()
-        if window.offset != start:
-            window.rewind(start)
         if compression is None:
             yield from _plain_spans(window)
             return
         while window.peek(1):
             at = window.offset
             magic = window.peek(4)
-            if compression.name == "zstd" and _SKIPPABLE_FRAME.match(magic):
-                damage, self._dictionary = _skip_frame(window, self._dictionary, is_first=at == 0)
+            if compression.name == "zstd" and SKIPPABLE_FRAME.match(magic):
+                damage, self._dictionary = skip_frame(window, self._dictionary, is_first=at == 0)
             elif not compression.magic.match(magic):
                 damage = _garbage(at, magic, compression)
             else:
@@ -128,21 +119,62 @@ class Members:
                 yield damage
                 _resynchronise(window, at + 1, compression, self._dictionary, self._starts_record)
 
+    def take(self, max_bytes: int) -> Member | None:
+        """The member at the cursor, which is where ``seek`` or the last member taken left it.
+
+        Returns:
+            ``None``, and the cursor stays, unless the member is intact, at most ``max_bytes`` long, begins a record,
+            and is followed by a member that begins one, or by the end of the file.
+        """
+        member = self._following or self._whole(max_bytes)
+        if member is None:
+            return None
+        self._following = self._whole(max_bytes)
+        if self._following is None and self._window.peek(1) and not self._begins_record():
+            self.seek(member.offset)
+            return None
+        return member
+
+    def _whole(self, max_bytes: int) -> Member | None:
+        """The member at the window's cursor; ``None``, and the cursor stays, if anything is wrong with it."""
+        window, compression = self._window, self._compression
+        offset = window.offset
+        data = b"" if compression is None else window.peek(compression.slice_bytes)
+        if compression is None or not compression.magic.match(data):
+            return None
+        decoder = compression.decoder(self._dictionary)
+        parts: list[bytes] = []
+        num_bytes = 0
+        while data and num_bytes <= max_bytes:
+            try:
+                decoded = decoder.decompress(data)
+            except DECODE_ERRORS:
+                break
+            if not parts and not self._starts_record(decoded):
+                break
+            window.advance(len(data) - len(decoder.unused_data))
+            parts.append(decoded)
+            if decoder.eof:
+                return Member(parts[0] if len(parts) == 1 else b"".join(parts), offset)
+            num_bytes += len(decoded)
+            data = window.peek(compression.slice_bytes)
+        window.rewind(offset)
+        return None
+
+    def _begins_record(self) -> bool:
+        """Whether what can be decompressed of the member at the window's cursor begins a record."""
+        compression = self._compression
+        return compression is not None and self._starts_record(
+            salvage(self._window.peek(compression.probe_bytes), compression, self._dictionary)
+        )
+
     def find(self, start: int, end: int | None) -> int | None:
         """Where reading would go on after damage at ``start - 1``, if that is before ``end``; compressed files only."""
         if self._compression is None:
             raise ValueError("a file that is not compressed has no members; look for records in it")
-        self._read_dictionary()
         _resynchronise(self._window, start, self._compression, self._dictionary, self._starts_record, end)
         found = self._window.offset if self._window.peek(1) else None
         return found if found is None or end is None or found < end else None
-
-    def _read_dictionary(self) -> None:
-        """The dictionary at the head of a zstd file, for a reader that does not begin there."""
-        self._window.rewind(0)
-        is_zstd = self._compression is not None and self._compression.name == "zstd"
-        if is_zstd and self._window.peek(4) == _ZSTD_DICTIONARY_FRAME:
-            _, self._dictionary = _skip_frame(self._window, None, is_first=True)
 
 
 def _compression_behind_garbage(head: bytes, starts_record: Callable[[bytes], bool]) -> Compression | None:
@@ -190,34 +222,6 @@ def _member_spans(
             yield Span(decoded, start, starts_member)
             starts_member = False
     return None
-
-
-def _skip_frame(window: Window, dictionary: bytes | None, *, is_first: bool) -> tuple[Damage | None, bytes | None]:
-    """Pass a skippable zstd frame; returns the damage met, and the dictionary from here on."""
-    start = window.offset
-    head = window.peek(8)
-    size = int.from_bytes(head[4:], "little")
-    is_dictionary = is_first and head.startswith(_ZSTD_DICTIONARY_FRAME)
-    if is_dictionary and size > MAX_DICTIONARY_BYTES:
-        message = f"zstd dictionary of {size} bytes, expected at most {MAX_DICTIONARY_BYTES}"
-        return Damage(start, "CorruptDictionary", message), dictionary
-    window.advance(len(head))
-    content = bytearray()
-    left = size
-    while left and (data := window.peek(min(left, READ_BYTES))):
-        if is_dictionary:
-            content += data
-        window.advance(len(data))
-        left -= len(data)
-    if left or len(head) < 8:
-        return Damage(start, "TruncatedMember", f"skippable zstd frame lacks {left} of {size} bytes"), dictionary
-    if not is_dictionary:
-        return None, dictionary
-    try:
-        return None, zstd_dictionary(bytes(content))
-    except DECODE_ERRORS as error:
-        message = f"zstd dictionary cannot be used ({error}), expected one; what is compressed with it cannot be read"
-        return Damage(start, "CorruptDictionary", message), dictionary
 
 
 def _resynchronise(

@@ -7,7 +7,7 @@ and ``content_type`` need the body decoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -54,7 +54,7 @@ class RecordFacts:
         self._max_payload_bytes = max_payload_bytes
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> Mapping[str, str]:
         return self.event.fields
 
     @property
@@ -96,7 +96,7 @@ class RecordFacts:
 
 def record_type(event: Record | BrokenRecord) -> str | None:
     """As the header says, in lower case; ``None`` for what has none."""
-    return event.header.record_type if isinstance(event, Record) else event.fields.get("warc-type", "").lower() or None
+    return event.fields.record_type if isinstance(event, Record) else event.fields.get("warc-type", "").lower() or None
 
 
 def max_block_bytes(max_payload_bytes: int) -> int:
@@ -113,8 +113,8 @@ COLUMNS: dict[str, Callable[[RecordFacts], Any]] = {
     "warc_offset": lambda facts: facts.event.offset,
     "record_type": lambda facts: facts.record_type,
     "warc_record_id": lambda facts: facts.fields.get("warc-record-id"),
-    "url": lambda facts: target_url(facts.fields) or None,
-    "fetch_time": lambda facts: fetch_time(facts.fields),
+    "url": lambda facts: target_url(facts.fields.get("warc-target-uri")) or None,
+    "fetch_time": lambda facts: fetch_time(facts.fields.get("warc-date")),
     "warc_headers": lambda facts: list(facts.fields.items()),
     "http_status": lambda facts: facts.message.status if facts.message else None,
     "http_headers": lambda facts: list(facts.message.fields.items()) if facts.message else None,

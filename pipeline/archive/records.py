@@ -21,7 +21,7 @@ from typing import IO
 
 from pipeline.archive import headers
 from pipeline.archive.framer import Framer
-from pipeline.archive.members import Damage, Members, Span
+from pipeline.archive.members import Members
 from pipeline.archive.record import BrokenRecord, Record
 from pipeline.archive.run import Run
 from pipeline.archive.split import Boundary, Split
@@ -74,9 +74,13 @@ class RecordReader:
             self.ends = self._split.resume
             return
         framer = Framer(self._max_block_bytes, kind, end)
-        for event in _events(framer, members.spans(start), start):
-            self.begins = self.begins or Boundary(offset=start, kind=kind or framer.kind)
-            yield event
+        members.seek(start)
+        events = _events(framer, members, start)
+        first = next(events, None)
+        if first is not None:
+            self.begins = Boundary(offset=start, kind=kind or framer.kind)
+            yield first
+            yield from events
         if framer.stopped_at is None:
             self.ends = Boundary(offset=members.offset, kind=framer.kind)
         else:
@@ -94,10 +98,10 @@ class RecordReader:
         return _find_record(members, start, end)
 
 
-def _events(framer: Framer, spans: Iterator[Span | Damage], start: int) -> Iterator[Record | BrokenRecord]:
+def _events(framer: Framer, members: Members, start: int) -> Iterator[Record | BrokenRecord]:
     """Everything from ``start`` on that is the framer's."""
     while True:
-        run = Run(spans, start)
+        run = Run(members, start)
         yield from framer.records(run)
         if run.damage is None or framer.stopped_at is not None:
             return
@@ -107,7 +111,8 @@ def _events(framer: Framer, spans: Iterator[Span | Damage], start: int) -> Itera
 
 def _find_record(members: Members, start: int, end: int | None) -> int | None:
     """The first place in ``[start, end)`` of a file that is not compressed where a readable record begins."""
-    run = Run(members.spans(start - 1), start - 1)  # an ARC record is known by the line end before it
+    members.seek(start - 1)
+    run = Run(members, start - 1)  # an ARC record is known by the line end before it
     position = start
     while run.fill(position) and (end is None or position < end):
         run.fill(position + headers.MAX_ARC_LINE_BYTES)

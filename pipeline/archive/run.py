@@ -8,39 +8,29 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple, TypeGuard
 
+from pipeline.archive.damage import Damage
 from pipeline.archive.headers import MAX_ARC_LINE_BYTES, WARC_START, starts_record
-from pipeline.archive.members import Damage, Span
+from pipeline.archive.members import Member, Members, Span
 
 _NEWLINE = 0x0A
 _MAX_LINE_ENDS_BYTES = 1 << 12
 _LINE_ENDS = re.compile(rb"[\r\n]*")
 
 
-class Member(NamedTuple):
-    """All that a member decompresses to, where it starts in the file, and in how many spans it came."""
-
-    data: bytes
-    offset: int
-    num_spans: int
-
-
 class Run:
     """A window on the decompressed bytes up to the next damage or the end of the file.
 
     Args:
-        events: from ``members.Members``.
+        members: read on from where they are.
         start: position of the first byte; in a file that is not compressed, its offset.
     """
 
-    def __init__(self, events: Iterator[Span | Damage], start: int = 0) -> None:
-        self._events = events
+    def __init__(self, members: Members, start: int = 0) -> None:
+        self._source = members
         self._buffer = bytearray()
         self._ended = False
         self._members: deque[tuple[int, int, bool]] = deque()  # position, offset in the file, begins a record
-        self._ahead: deque[Span | Damage] = deque()  # read already, but not held
         self.start = start
         """Position of the first byte that is still held."""
         self.damage: Damage | None = None
@@ -59,7 +49,7 @@ class Run:
     def fill(self, position: int) -> bool:
         """Read on until the byte at ``position`` is held; false if the run ends before it."""
         while self.start + len(self._buffer) <= position:
-            event = None if self._ended else self._next()
+            event = None if self._ended else next(self._source, None)
             if not isinstance(event, Span):
                 self._ended = True
                 self.damage = event or self.damage
@@ -69,40 +59,29 @@ class Run:
             self._buffer += event.data
         return True
 
-    def _next(self) -> Span | Damage | None:
-        return self._ahead.popleft() if self._ahead else next(self._events, None)
+    def back_to_member(self, position: int) -> bool:
+        """Forget all that is held, if that is a member that begins a record, from its start at ``position`` on.
 
-    def whole_member(self, max_bytes: int) -> Member | None:
-        """The next member. It is not held: ``pass_member`` or ``fill`` goes on with it.
-
-        ``None`` where bytes are held, where the member is damaged or longer than ``max_bytes``, and unless it begins a
-        WARC record and is followed by a member that does, or by the end of the file.
+        Returns:
+            Whether it is so; then ``take`` gives that member.
         """
-        first = None if self._buffer or self._ended else self._peek(0)
-        if not _begins_record(first):
-            return None
-        parts = [first.data]
-        num_bytes = len(first.data)
-        while (event := self._peek(len(parts))) is not None and not _begins_record(event):
-            if isinstance(event, Damage) or event.starts_member or num_bytes > max_bytes:
-                return None
-            parts.append(event.data)
-            num_bytes += len(event.data)
-        return Member(parts[0] if len(parts) == 1 else b"".join(parts), first.member_offset or 0, len(parts))
-
-    def pass_member(self, member: Member) -> None:
-        """Go over the member that ``whole_member`` has returned."""
-        for _ in range(member.num_spans):
-            self._ahead.popleft()
+        if self._ended or not self._members:
+            return False
+        start, offset, begins_record = self._members[-1]
+        if not begins_record or not start == position == self.start:
+            return False
+        self._buffer.clear()
         self._members.clear()
-        self._members.append((self.start, member.offset, True))
-        self.start += len(member.data)
+        self._source.seek(offset)
+        return True
 
-    def _peek(self, index: int) -> Span | Damage | None:
-        """An event that is not held yet; ``None`` behind the last."""
-        if index == len(self._ahead) and (event := next(self._events, None)) is not None:
-            self._ahead.append(event)
-        return self._ahead[index] if index < len(self._ahead) else None
+    def take(self, max_bytes: int) -> Member | None:
+        """As ``Members.take``. Positions do not count what is taken."""
+        return self._source.take(max_bytes)
+
+    def give_back(self, member: Member) -> None:
+        """Have the member that was taken last be read again."""
+        self._source.seek(member.offset)
 
     def drop(self, position: int) -> None:
         """Forget what lies before ``position``; at most all that is held."""
@@ -203,8 +182,3 @@ class Run:
         """First position from ``position`` on, of what is held, at which a record or such a member begins."""
         starts = (self.search(next_record, position, self.end), self.next_member(position, self.end))
         return min((start for start in starts if start is not None), default=None)
-
-
-def _begins_record(event: Span | Damage | None) -> TypeGuard[Span]:
-    """Whether a member starts here, and a WARC record with it."""
-    return isinstance(event, Span) and event.starts_member and WARC_START.match(event.data) is not None

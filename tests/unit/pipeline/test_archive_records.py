@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.archive.digests import digest_error
+from pipeline.archive.members import Members
 from pipeline.archive.records import BrokenRecord, Record, iter_records
-from pipeline.archive.run import Run
 
 KEPT = 1 << 20
 
@@ -319,12 +319,36 @@ def test_members_that_are_one_record_come_out_as_in_the_general_way(data: st.Dat
     kept = data.draw(st.sampled_from([100, KEPT]))
     at_once = [_told(event) for event in events(bytes(archive), kept)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "whole_member", lambda run, max_bytes: None)
+        patch.setattr(Members, "take", lambda members, max_bytes: None)
         assert [_told(event) for event in events(bytes(archive), kept)] == at_once
+
+
+@pytest.mark.parametrize(("parts", "num_taken"), [(1, 39), (2, 0)])
+def test_members_are_taken_whole_again_behind_damage(
+    parts: int, num_taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fast way is left for the damaged member alone, and given up where no member is a record."""
+    members = [gzip.compress(part) for record in (RECORDS * 7)[:40] for part in _cut(record, parts)]
+    members[7 * parts] = members[7 * parts][:-6] + b"!!!!!!"  # its checksum
+    tried, taken, take = [], [], Members.take
+
+    def counted(self: Members, max_bytes: int) -> object:
+        tried.append(member := take(self, max_bytes))
+        taken.extend([member] if member else [])
+        return member
+
+    monkeypatch.setattr(Members, "take", counted)
+    found = events(b"".join(members))
+    assert [isinstance(event, Record) for event in found] == [number != 7 for number in range(40)]
+    assert len(taken) == num_taken and len(tried) - len(taken) < 10
+
+
+def _cut(record: bytes, parts: int) -> list[bytes]:
+    return [record] if parts == 1 else [record[:20], record[20:]]
 
 
 def _told(event: Record | BrokenRecord) -> tuple[object, ...]:
     told = (event.offset, event.index, event.fields)
     if isinstance(event, BrokenRecord):
         return (*told, event.error_class, event.message)
-    return (*told, event.header.record_type, event.block_bytes, event.block, event.is_whole)
+    return (*told, event.fields.record_type, event.block_bytes, event.block, event.is_whole)

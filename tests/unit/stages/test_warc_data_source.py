@@ -71,7 +71,7 @@ def read_here(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for path in sorted(folder.iterdir()):
         for event in iter_records(io.BytesIO(path.read_bytes()), 1 << 20):
-            kind = event.header.record_type if isinstance(event, Record) else event.fields.get("warc-type")
+            kind = event.fields.record_type if isinstance(event, Record) else event.fields.get("warc-type")
             error = None if isinstance(event, Record) else event.error_class
             rows.append(
                 {"warc_file": str(path), "warc_offset": event.offset, "record_type": kind, "error_class": error}
