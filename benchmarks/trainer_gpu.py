@@ -1,12 +1,16 @@
-"""The trainer on a GPU: MFU at 124M and 350M parameters beside transformers' Llama, loader wait, and a resumable sweep.
+"""The trainer on a GPU: MFU of decoders and of T5 beside transformers' Llama and T5, loader wait, a resumable sweep.
 
     python benchmarks/trainer_gpu.py                           # context 2,048, bfloat16, document masking
     python benchmarks/trainer_gpu.py --sweep --max-minutes 8   # 5 sizes x 3 D/N x 2 variants x 2 seeds; again to go on
-    python benchmarks/trainer_gpu.py --sizes tiny --device cpu --steps 3   # that it works, where there is no GPU
+    # that it works, in a minute or two on a CPU, in float32:
+    python benchmarks/trainer_gpu.py --sizes tiny t5-tiny --device cpu --steps 3 --context 256 --forward-tokens 2048
 
 Needs torch, numpy, pyarrow, pydantic and tokenizers alone. transformers, where installed, is trained in the same run
 with the same shape, compiled, on sequences of the same length (without document masks, so it does less). MFU is that
 of ``trainer/flops.py`` for both: FLOPs per token times tokens per second over the device's dense bfloat16 peak.
+
+T5 learns by span corruption, whose two sides are about as long together as the text. Tokens are those of the text for
+it too: what a sequence costs, each side's positions at that side's weights, is divided among its tokens of text.
 """
 
 from __future__ import annotations
@@ -19,31 +23,35 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "tests"))  # whose shards are written the same way
 
+from made_shards import EOS, MadeDocument, write_shards
 from measure import report
+from transformers_peer import seconds_of_steps
 
-from pipeline.shard_manifest import DOCS_SCHEMA, ShardEntry, ShardManifest, Share, write_docs
-from pipeline.token_shard import dtype_for_vocab, write_shard
 from trainer import flops
 from trainer.config import TrainConfig
 from trainer.model_config import ModelConfig
+from trainer.seq2seq import sequence_lengths
 from trainer.sweep.plan import make_plan
 from trainer.sweep.queue import run_sweep
 from trainer.sweep.sweep_config import SweepConfig
 from trainer.train import train
 
 VOCAB_SIZE = 50_304
-SHAPES = {
+T5 = {"kind": "encoder_decoder", "position": "relative", "activation": "relu", "tie_embeddings": True}
+SHAPES: dict[str, dict[str, Any]] = {
     "tiny": {"num_layers": 2, "hidden_size": 64, "num_heads": 2},
     "124M": {"num_layers": 12, "hidden_size": 768, "num_heads": 12},
     "350M": {"num_layers": 24, "hidden_size": 1024, "num_heads": 16},
+    "t5-tiny": {**T5, "num_layers": 2, "hidden_size": 64, "num_heads": 2},
+    "t5-base": {**T5, "num_layers": 12, "hidden_size": 768, "num_heads": 12},
 }
 WARM_UP_STEPS = 5
 """Steps at the start that compile and allocate, and are left out of the medians."""
@@ -52,51 +60,18 @@ WARM_UP_STEPS = 5
 def make_shards(folder: Path, num_tokens: int, *, seed: int, repeat: float) -> str:
     """Shards of made-up documents of log-normal length whose ids follow Zipf's law; ``repeat``: how predictable."""
     rng = np.random.default_rng(seed)
-    entries = []
-    for split, wanted in (("train", num_tokens), ("validation", num_tokens // 50)):
+    shards = {}
+    for name, wanted in (("train-00000", num_tokens), ("validation-web", num_tokens // 50)):
         documents, total = [], 0
         while total < wanted:
             length = int(np.clip(rng.lognormal(6.3, 1.0), 16, 8_000))
             ids = np.minimum(rng.zipf(1.3, length), VOCAB_SIZE - 1)
             same = rng.random(length) < repeat
             ids[1:][same[1:]] = (ids[:-1][same[1:]] * 31 + 7) % (VOCAB_SIZE - 1) + 1
-            documents.append(np.append(ids, 0))
+            documents.append(MadeDocument(np.append(ids, EOS), num_bytes=4 * length))
             total += length + 1
-        name = "train-00000" if split == "train" else "validation-web"
-        info = write_shard(str(folder / name), documents, dtype_for_vocab(VOCAB_SIZE))
-        rows = [
-            {"doc_id": f"{name}-{i}", "lang": "eng_Latn", "domain": "web", "num_tokens": len(ids), "epoch": 0}
-            | {"num_bytes": 4 * (len(ids) - 1)}
-            for i, ids in enumerate(documents)
-        ]
-        num_bytes = sum(row["num_bytes"] for row in rows)
-        share = Share(tokens=info.num_tokens, documents=len(documents), bytes=num_bytes)
-        entries.append(
-            ShardEntry(
-                name=name,
-                split=split,
-                domain=None if split == "train" else "web",
-                num_tokens=info.num_tokens,
-                num_documents=len(documents),
-                num_bytes=num_bytes,
-                bin_sha256=info.bin_sha256,
-                idx_sha256=info.idx_sha256,
-                docs_sha256=write_docs(str(folder / name), pa.Table.from_pylist(rows, DOCS_SCHEMA)),
-                per_language={"eng_Latn": share},
-                per_domain={"web": share},
-            )
-        )
-    manifest = ShardManifest(
-        tokenizer_sha256="0" * 64,
-        vocab_size=VOCAB_SIZE,
-        dtype=dtype_for_vocab(VOCAB_SIZE).name,
-        eos_token_id=0,
-        seed=seed,
-        run_fingerprint="benchmark",
-        shards=tuple(entries),
-    )
-    (folder / "manifest.json").write_text(manifest.model_dump_json(indent=2))
-    return str(folder)
+        shards[name] = documents
+    return write_shards(folder, shards, vocab_size=VOCAB_SIZE, seed=seed)
 
 
 def train_config(shape: str, options: argparse.Namespace) -> TrainConfig:
@@ -105,21 +80,35 @@ def train_config(shape: str, options: argparse.Namespace) -> TrainConfig:
     sequences = max(1, options.forward_tokens // options.context)
     return TrainConfig(
         model=model,
+        objective={"name": "causal" if model.kind == "decoder" else "span_corruption"},
         optimizer={"warmup_steps": 0, "learning_rate": 1e-4},
         tokens_per_step=sequences * options.context,
         forward_tokens=sequences * options.context,
         num_steps=options.steps + WARM_UP_STEPS,
         checkpoint_every_steps=options.steps + WARM_UP_STEPS,
         device=options.device,
-        dtype="bfloat16",
+        dtype=_dtype(options),
         compile=options.device == "cuda",
         document_masking=True,
     )
 
 
-def measure_ours(shape: str, shards: str, options: argparse.Namespace) -> dict[str, Any]:
+def side_lengths(config: TrainConfig) -> tuple[int, int] | None:
+    """Positions of encoder and decoder in a sequence; None of a decoder, which reads the text itself."""
+    if config.model.kind == "decoder":
+        return None
+    return sequence_lengths(config.objective, config.model.context_tokens)
+
+
+def size(config: TrainConfig) -> dict[str, float]:
+    """Parameters, and FLOPs of training on a token of text."""
+    vocab_size = VOCAB_SIZE + config.objective.num_special_ids
+    per_token = flops.flops_per_token(config.model, vocab_size, side_lengths(config))
+    return {"num_params": flops.num_params(config.model, vocab_size), "flops_per_token": per_token}
+
+
+def measure_ours(config: TrainConfig, shards: str) -> dict[str, Any]:
     """Tokens per second, MFU and the share of time spent waiting for data: medians over the steps."""
-    config = train_config(shape, options)
     with tempfile.TemporaryDirectory() as output:
         train(config, shards, output)
         rows = [json.loads(line) for line in (Path(output) / "timings.jsonl").read_text().splitlines()]
@@ -132,43 +121,16 @@ def measure_ours(shape: str, shards: str, options: argparse.Namespace) -> dict[s
     }
 
 
-def measure_llama(shape: str, options: argparse.Namespace) -> dict[str, Any] | None:
-    """The same shape as transformers' LlamaForCausalLM, compiled; None where transformers is not installed."""
+def measure_transformers(config: TrainConfig) -> dict[str, Any] | None:
+    """transformers' model on sequences of the same lengths, compiled; None where it is not installed."""
     if importlib.util.find_spec("transformers") is None:
         return None
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = train_config(shape, options)
-    llama = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCAB_SIZE,
-            hidden_size=config.model.hidden_size,
-            intermediate_size=config.model.ffn_size,
-            num_hidden_layers=config.model.num_layers,
-            num_attention_heads=config.model.num_heads,
-            max_position_embeddings=options.context,
-            tie_word_embeddings=False,
-            use_cache=False,
-        )
-    ).to(options.device)
-    model = torch.compile(llama) if options.device == "cuda" else llama
-    optimizer = torch.optim.AdamW(llama.parameters(), lr=1e-4, fused=True)
-    tokens = torch.randint(0, VOCAB_SIZE, (config.sequences_per_step, options.context), device=options.device)
-    seconds = []
-    for _ in range(options.steps + WARM_UP_STEPS):
-        started = time.monotonic()
-        with torch.autocast(options.device, dtype=torch.bfloat16):
-            loss = model(input_ids=tokens, labels=tokens).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if options.device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.monotonic() - started)
-    rate = tokens.numel() / statistics.median(seconds[WARM_UP_STEPS:])
-    name = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
-    per_token = flops.flops_per_token(config.model, VOCAB_SIZE)
-    return {"tokens_per_second": rate, "mfu": flops.model_flops_utilization(rate * per_token, name, "bfloat16")}
+    lengths = side_lengths(config) or (config.model.context_tokens,)
+    seconds = seconds_of_steps(config, VOCAB_SIZE + config.objective.num_special_ids, lengths)
+    rate = config.tokens_per_step / statistics.median(seconds[WARM_UP_STEPS:])
+    name = torch.cuda.get_device_name() if config.device == "cuda" else "cpu"
+    mfu = flops.model_flops_utilization(rate * size(config)["flops_per_token"], name, config.dtype)
+    return {"tokens_per_second": rate, "mfu": mfu}
 
 
 def sweep(folder: Path, options: argparse.Namespace) -> None:
@@ -191,7 +153,7 @@ def sweep(folder: Path, options: argparse.Namespace) -> None:
         context_tokens=min(512, options.context),
         parallel_runs=4 if options.device == "cuda" else 1,
         device=options.device,
-        dtype="bfloat16",
+        dtype=_dtype(options),
         evaluation={"max_tokens": 100_000},
     )
     plan = make_plan(config)
@@ -211,6 +173,11 @@ def sweep(folder: Path, options: argparse.Namespace) -> None:
     _report("trainer_gpu_sweep", figures, None, None, options)
 
 
+def _dtype(options: argparse.Namespace) -> Literal["bfloat16", "float32"]:
+    """bfloat16 where there are units for it: most CPUs have none and take ten times as long as in float32."""
+    return "bfloat16" if options.device == "cuda" else "float32"
+
+
 def _report(
     name: str, figures: dict[str, Any], peer: str | None, ratio: float | None, options: argparse.Namespace
 ) -> None:
@@ -220,7 +187,7 @@ def _report(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", choices=sorted(SHAPES), default=["124M", "350M"])
+    parser.add_argument("--sizes", nargs="+", choices=sorted(SHAPES), default=["124M", "350M", "t5-base"])
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--context", type=int, default=2_048, help="tokens of a sequence")
     parser.add_argument("--forward-tokens", type=int, default=32_768, help="tokens of one step and forward pass")
@@ -240,12 +207,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shards = make_shards(Path(folder), options.tokens, seed=0, repeat=0.6)
         for shape in options.sizes:
-            ours, peer = measure_ours(shape, shards, options), measure_llama(shape, options)
-            figures[shape] = {"ours": ours, "llama": peer}
-            print(f"{shape}: ours {ours}\n{' ' * len(shape)}  Llama {peer}")
+            config = train_config(shape, options)
+            ours, peer = measure_ours(config, shards), measure_transformers(config)
+            figures[shape] = {**size(config), "ours": ours, "transformers": peer}
+            print("\n  ".join([shape, *(f"{name}: {figure}" for name, figure in figures[shape].items())]))
             if peer is not None:
                 ratio = ours["tokens_per_second"] / peer["tokens_per_second"]
-    _report("trainer_gpu", figures, None if ratio is None else "transformers LlamaForCausalLM", ratio, options)
+    peer_name = None if ratio is None else "transformers' model of the last shape"
+    _report("trainer_gpu", figures, peer_name, ratio, options)
 
 
 if __name__ == "__main__":

@@ -79,10 +79,10 @@ def extract_unit(read: ReadFunction, stages: tuple[Stage, ...]) -> ProcessFuncti
         pages_read = read(unit, report.counts, report.watch, bounds)
         for batch in map(functools.partial(report.watch.apply, apply), pages_read):  # keeps no page read for longer
             failed = pc.is_valid(batch.column("error_class"))
-            pages = batch.filter(pc.invert(failed))
+            pages = _rows(batch, pc.invert(failed))
             has_text = pc.is_valid(pages.column("text"))
             pages = with_columns(pages, _locations(unit.unit, num_pages, num_documents, has_text))
-            documents = pages.filter(has_text)
+            documents = _rows(pages, has_text)
             num_pages += pages.num_rows
             num_documents += documents.num_rows
             yield {"signals": pages, "documents": documents, "quarantine": batch.filter(failed)}
@@ -114,6 +114,11 @@ def _sha256_if_readable(unit: InputUnit) -> str | None:
         return storage.sha256_of(unit.location)
     except OSError:
         return None
+
+
+def _rows(batch: pa.RecordBatch, wanted: pa.Array) -> pa.RecordBatch:
+    """Those rows of a batch; where they are all, as they mostly are, no text is copied."""
+    return batch if pc.all(wanted).as_py() else batch.filter(wanted)
 
 
 def _locations(unit: str, first_page: int, first_document: int, has_text: pa.Array) -> dict[str, pa.Array]:

@@ -1,7 +1,7 @@
 """Loads in a Spark worker what its children share: compiled kernels and models, each read at the first use.
 
 A unit of pass 1 runs in a child of its worker (``pipeline/isolated_unit.py``). Without this each child would load the
-kernels for itself, 1.4 s of CPU time a file.
+kernels for itself, 1.4 s of CPU time a file. Readers have kernels too, so the page comes from an archive.
 """
 
 from __future__ import annotations

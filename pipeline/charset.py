@@ -82,11 +82,12 @@ def _decode(payload: bytes, declared: str | None, is_html: bool) -> tuple[str, s
     without_mark = begins_wide(payload)
     if without_mark is not None:
         return payload.decode(without_mark, "replace"), without_mark
-    if not payload.isascii():
+    is_ascii = payload.isascii()
+    if not is_ascii:
         with contextlib.suppress(UnicodeDecodeError):
             return payload.decode("utf-8"), "utf-8"
     declarations = list(_declarations(payload, declared, is_html))
-    if payload.isascii():
+    if is_ascii:
         if any(escape in payload for escape in _JAPANESE_ESCAPES):
             declarations.insert(0, "iso2022_jp")
         return _first_valid(payload, declarations) or (payload.decode("ascii"), "utf-8")
@@ -140,6 +141,8 @@ def _nats_to_refute(words: PageWords, charset: str, other: str) -> float:
 
 def begins_wide(payload: bytes) -> str | None:
     """UTF-16 by the NUL bytes of a first tag, without a byte order mark; ``None`` if there is no such tag."""
+    if b"\0" not in payload[:2]:  # nearly always, and sooner seen than that neither pattern matches
+        return None
     return next((charset for tag, charset in _WIDE_TAGS if tag.match(payload)), None)
 
 

@@ -25,8 +25,8 @@ class PayloadColumn:
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
-        self._lent: list[tuple[bytearray, memoryview]] = []  # lies under arrays that were taken
-        self._data = bytearray()
+        self._memory = memoryview(b"")
+        self._lent: list[memoryview] = []  # lie under arrays that were taken
         self._ends = [0]
         self._is_valid: list[bool] = []
 
@@ -38,30 +38,37 @@ class PayloadColumn:
         """Add a payload, or null."""
         start = self._ends[-1]
         end = start + len(payload or b"")
-        if end > len(self._data):
-            if start == 0:
-                self._data = self._returned() or bytearray(self._capacity_bytes)
-            self._data += bytes(max(0, end - len(self._data)))
+        if end > len(self._memory):
+            self._make_room(start, end)
         if payload:
-            self._data[start:end] = payload
+            self._memory[start:end] = payload
         self._ends.append(end)
         self._is_valid.append(payload is not None)
 
     def take(self) -> pa.Array:
         """What was added since the last call; its memory is not touched while the array, or what shares it, lives."""
-        view = memoryview(self._data)[: self._ends[-1]]
         is_valid = np.packbits(np.array(self._is_valid, bool), bitorder="little")
-        buffers = [pa.py_buffer(is_valid), pa.py_buffer(np.array(self._ends, np.int32)), pa.py_buffer(view)]
+        ends = np.array(self._ends, np.int32)
+        buffers = [pa.py_buffer(is_valid), pa.py_buffer(ends), pa.py_buffer(self._memory)]
         payloads = pa.Array.from_buffers(PAGE.field("payload").type, len(self._is_valid), buffers)
-        self._lent = [*self._lent, (self._data, view)][-_MAX_LENT:]
-        self._data, self._ends, self._is_valid = bytearray(), [0], []
+        self._lent = [*self._lent, self._memory][-_MAX_LENT:]
+        self._memory, self._ends, self._is_valid = memoryview(b""), [0], []
         return payloads
 
-    def _returned(self) -> bytearray | None:
+    def _make_room(self, start: int, end: int) -> None:
+        """Have memory for ``end`` bytes, and in it the ``start`` bytes that are there."""
+        memory = self._returned() if start == 0 else None
+        if memory is None or len(memory) < end:
+            memory = np.empty(max(self._capacity_bytes, end, 2 * start), np.uint8).data  # not cleared
+        memory[:start] = self._memory[:start]
+        self._memory = memory
+
+    def _returned(self) -> memoryview | None:
         """Memory that was lent and that nobody uses any more."""
-        for data, view in self._lent:
+        for number, memory in enumerate(self._lent):
+            owner = memory.obj
             with contextlib.suppress(BufferError):  # an array still exports it
-                view.release()
-                self._lent.remove((data, view))
-                return data
+                memory.release()
+                del self._lent[number]
+                return memoryview(owner)
         return None

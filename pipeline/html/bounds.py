@@ -10,7 +10,7 @@ from resiliparse.parse.html import HTMLTree
 
 from pipeline.html.blocks import cut_blocks
 from pipeline.html.markup_tables import tag_number
-from pipeline.kernels.html_scan import NESTING, NODES, NUM_SCAN_COUNTS, TAGS, deepest, scan_markup
+from pipeline.kernels.html_scan import deepest, scan_markup
 
 
 class ParsingCost(NamedTuple):
@@ -41,16 +41,15 @@ class WorkBounds(NamedTuple):
 
 
 def excess(
-    html: str, encoded: bytes, bounds: WorkBounds
+    html: str, cost: ParsingCost, bounds: WorkBounds
 ) -> tuple[Literal["html_too_many_nodes", "html_too_deep"], int, int] | None:
     """The bound that a page exceeds, its value, and the bound's; ``None`` if it is within all.
 
     Args:
         html: the page.
-        encoded: the same, as for ``parsing_cost``.
+        cost: of the page, as ``parsing_cost`` tells it.
         bounds: in the order in which they are looked at: nodes, tags, depth.
     """
-    cost = parsing_cost(encoded)
     if cost.num_nodes > bounds.max_nodes:
         return "html_too_many_nodes", cost.num_nodes, bounds.max_nodes
     if bounds.max_tags is not None and cost.num_tags > bounds.max_tags:
@@ -64,9 +63,7 @@ def excess(
 
 def parsing_cost(html: bytes) -> ParsingCost:
     """The cost of parsing a page in UTF-8; what is not valid in it changes nothing, as all tags are ASCII."""
-    counts = np.empty(NUM_SCAN_COUNTS, dtype=np.int64)
-    scan_markup(np.frombuffer(html, dtype=np.uint8), counts)
-    return ParsingCost(num_tags=int(counts[TAGS]), num_nodes=int(counts[NODES]), num_nesting=int(counts[NESTING]))
+    return ParsingCost(*scan_markup(html))
 
 
 def nesting_depth(tree: HTMLTree) -> int:

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib
 import io
 import os
+import pkgutil
 import random
 import sys
 import tempfile
@@ -29,6 +31,13 @@ from collections import Counter
 from pathlib import Path
 
 import atheris
+import pyarrow as pa
+import zstandard
+
+import pipeline.kernels
+
+for _, _kernels, _ in pkgutil.iter_modules(pipeline.kernels.__path__):  # Numba compiles no instrumented code
+    importlib.import_module(f"pipeline.kernels.{_kernels}")
 
 with atheris.instrument_imports(include=["pipeline", "stages"]):  # of a longer name atheris takes the first part alone
     from pipeline.archive.split import SplitBounds
@@ -37,9 +46,6 @@ with atheris.instrument_imports(include=["pipeline", "stages"]):  # of a longer 
     from pipeline.read_config import ReadConfig
     from pipeline.unit_of_work import Unit, UnitResult
     from stages import extract_text, read_warc
-
-import pyarrow as pa
-import zstandard
 
 MAX_RECORDS_PER_ARCHIVE = 64
 NUM_SEEDS = 64

@@ -10,20 +10,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_shards import MadeDocument, write_shards
 
 from filters.mixture import MixtureConfig
 from filters.registry import FiltersConfig, enabled_filters, judge
 from filters.signals import SIGNALS_SCHEMA
 from jobs.run_folder import STAGES_AFTER_RULES, STAGES_BEFORE_RULES
 from pipeline.config import parse
-from pipeline.hashing import document_id
+from pipeline.hashing import document_id, hash_key
 from pipeline.ledger import Archive, LanguageCount, Ledger, ReasonCount, check, stage_balances
 from pipeline.manifest import commit, file_entry
 from pipeline.schema import CLUSTER, CORPUS, DECISION, DOCUMENT, ENDED, HOST, LANGUAGE, LOCATION, PAGE, QUARANTINE
-from pipeline.shard_manifest import DOCS_SCHEMA, ShardEntry, ShardManifest, Share, write_docs
 
 EVIL = "http://evil.example/<script>alert(1)</script>?a=1&b='\"></script><img src=x onerror=alert(2)>"
 UNITS = ("0001-en", "0002-ru")
@@ -299,47 +300,21 @@ def _write_tokenizer(root: Path) -> None:
 
 def _write_shards(root: Path, decisions: list[dict[str, Any]]) -> None:
     folder = root / "shards"
-    folder.mkdir(parents=True)
-    entries = []
+    shards = {}
     for name, split in (("train-00000", "train"), ("validation-docs", "validation")):
-        rows = [
-            {**row, "epoch": epoch, "num_tokens": 10 + row["page_index"]}
+        documents = [
+            MadeDocument(
+                tokens=np.zeros(10 + row["page_index"], int),
+                epoch=epoch,
+                **{key: row[key] for key in ("num_bytes", "lang", "doc_id", "domain")},
+            )
             for row in decisions
             if row["split"] == split
             for epoch in range(row["copies"])
         ]
-        rows.sort(key=lambda row: hashlib.sha256(f"{row['doc_id']}{row['epoch']}".encode()).digest())
-        table = pa.Table.from_pylist([{key: row[key] for key in DOCS_SCHEMA.names} for row in rows], schema=DOCS_SCHEMA)
-        docs_sha256 = write_docs(str(folder / name), table)
-        share = {
-            lang: Share(
-                tokens=sum(row["num_tokens"] for row in rows if row["lang"] == lang),
-                documents=sum(row["lang"] == lang for row in rows),
-                bytes=sum(row["num_bytes"] for row in rows if row["lang"] == lang),
-            )
-            for lang in ("eng_Latn", "rus_Cyrl")
-        }
-        entries.append(
-            ShardEntry(
-                name=name,
-                split=split,
-                domain=None if split == "train" else "docs",
-                num_tokens=sum(row["num_tokens"] for row in rows),
-                num_documents=len(rows),
-                num_bytes=sum(row["num_bytes"] for row in rows),
-                bin_sha256="b" * 64,
-                idx_sha256="d" * 64,
-                docs_sha256=docs_sha256,
-                per_language=share,
-                per_domain={},
-            )
-        )
-    manifest = ShardManifest(
-        tokenizer_sha256="a" * 64, vocab_size=512, dtype="uint16", eos_token_id=0, seed=7, run_fingerprint="f" * 32,
-        shards=tuple(entries),
-    )  # fmt: skip
-    write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
-    files = [file_entry(str(folder), f"{entry.name}.docs.parquet") for entry in entries]
+        shards[name] = sorted(documents, key=lambda document: hash_key(7, "shuffle", document.doc_id, document.epoch))
+    write_shards(folder, shards, vocab_size=512, seed=7, tokenizer_sha256="a" * 64)
+    files = [file_entry(str(folder), f"{name}.docs.parquet") for name in shards]
     commit(str(folder), name="shards", identities=[], upstream={}, files=files)
 
 

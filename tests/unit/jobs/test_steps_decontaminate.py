@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_survivors import make_survivors
 
 from jobs.config import RunConfig
 from jobs.explain_evaluation import evaluation_items
@@ -16,13 +16,8 @@ from jobs.report_decontamination import decontamination
 from jobs.run_context import RunContext
 from jobs.run_folder import RunFolder
 from jobs.steps_decontaminate import decontaminate_step
-from jobs.steps_text_dedup import SURVIVOR, SURVIVORS
 from pipeline import storage
-from pipeline.input_unit import InputUnit
-from pipeline.manifest import commit
-from pipeline.part_writer import PartWriter, commit_files
 from pipeline.progress import StageProgress
-from pipeline.schema import DOCUMENT
 from pipeline.text_cuts import TEXT_CUT
 from stages.decontaminate import FINDING
 
@@ -46,36 +41,15 @@ TEXTS = [
 
 
 def make_run(folder: Path, spark: SparkSession, num_partitions: int, **settings: Any) -> RunContext:
-    """The run as it is when the step begins; document i is in unit i % NUM_UNITS."""
+    """The run as it is when the step begins."""
     evals = folder.with_name("birds.jsonl")
     evals.write_text("".join(json.dumps({"q": text}) + "\n" for text in (QUESTION, SHORT, "Why?")), encoding="utf-8")
-    config = RunConfig.model_validate(
-        {
-            "run": {"output": str(folder), "units_per_group": 2},
-            "input": [{"name": "a", "paths": ["a.jsonl"]}],
-            "spark": {"partitions": num_partitions},
-            "decontaminate": {"set": [{"name": "birds", "path": str(evals), "fields": ["q"]}], **settings},
-        }
-    )
-    facts = {"source": "a", "domain": "a", "format": "jsonl", "size_bytes": 1}
-    units = [InputUnit(unit=f"u{i}", location=f"u{i}", warc_file=f"u{i}", **facts) for i in range(NUM_UNITS)]
-    context = RunContext(config=config, output=str(folder), files=units, units=units, inputs_fingerprint="0" * 32)
-    files = {"documents": [], SURVIVORS: []}
-    for number, unit in enumerate(units):
-        rows = [
-            {"doc_id": f"{i:032x}", "text": text, "unit": unit.unit, "row_index": i // NUM_UNITS}
-            for i, text in enumerate(TEXTS)
-            if i % NUM_UNITS == number
-        ]
-        for name, schema in (("documents", DOCUMENT), (SURVIVORS, SURVIVOR)):
-            writer = PartWriter(context.folder(name), f"part-{unit.unit}.parquet", schema)
-            writer.write(pa.RecordBatch.from_pylist(rows, schema=schema))
-            files[name].append(writer.close())
-    for name, written in files.items():
-        commit_files(written)
-        commit(context.folder(name), name=name, identities=(), upstream={}, files=[file.entry() for file in written])
-    context._spark = spark
-    storage.write_json(storage.join(str(folder), "run.json"), {"config": config.model_dump(mode="json")})
+    tables = {
+        "spark": {"partitions": num_partitions},
+        "decontaminate": {"set": [{"name": "birds", "path": str(evals), "fields": ["q"]}], **settings},
+    }
+    context = make_survivors(folder, [{"text": text} for text in TEXTS], NUM_UNITS, tables, spark)
+    storage.write_json(storage.join(str(folder), "run.json"), {"config": context.config.model_dump(mode="json")})
     return context
 
 

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_survivors import make_survivors
 
-from jobs.config import RunConfig
 from jobs.run_context import RunContext
 from jobs.steps_substrings import dedup_substrings_step
-from jobs.steps_text_dedup import SURVIVOR, SURVIVORS
 from pipeline import storage
-from pipeline.input_unit import InputUnit
-from pipeline.manifest import commit
-from pipeline.part_writer import PartWriter, commit_files
 from pipeline.progress import StageProgress
-from pipeline.schema import DOCUMENT
 from pipeline.text_cuts import TEXT_CUT, cut_texts
 
 if TYPE_CHECKING:
@@ -43,38 +38,19 @@ def planted(num_documents: int = 60) -> list[str]:
 
 
 def make_run(folder: Path, texts: list[str], spark: SparkSession, num_partitions: int, **settings: Any) -> RunContext:
-    """The run as it is when the step begins; document i is in unit i % NUM_UNITS."""
-    config = RunConfig.model_validate(
+    """The run as it is when the step begins."""
+    documents = [
         {
-            "run": {"output": str(folder), "units_per_group": 2},
-            "input": [{"name": "a", "paths": ["a.jsonl"]}],
-            "spark": {"partitions": num_partitions},
-            "dedup": {"substrings": {"min_tokens": 20, **settings}},
+            "source": "ab"[i % 2],
+            "text": text,
+            "num_bytes": len(text.encode()),
+            "lang": ["eng_Latn", None][i // 2 % 2],
         }
-    )
-    facts = {"source": "a", "domain": "a", "format": "jsonl", "size_bytes": 1}
-    units = [InputUnit(unit=f"u{i}", location=f"u{i}", warc_file=f"u{i}", **facts) for i in range(NUM_UNITS)]
-    context = RunContext(config=config, output=str(folder), files=units, units=units, inputs_fingerprint="0" * 32)
-    files = {"documents": [], SURVIVORS: []}
-    for number, unit in enumerate(units):
-        rows = [
-            {
-                **{"doc_id": f"{i:032x}", "source": "ab"[i % 2], "text": text, "num_bytes": len(text.encode())},
-                **{"unit": unit.unit, "row_index": i // NUM_UNITS, "lang": ["eng_Latn", None][i // 2 % 2]},
-            }
-            for i, text in enumerate(texts)
-            if i % NUM_UNITS == number
-        ]
-        for name, schema in (("documents", DOCUMENT), (SURVIVORS, SURVIVOR)):
-            writer = PartWriter(context.folder(name), f"part-{unit.unit}.parquet", schema)
-            writer.write(pa.RecordBatch.from_pylist(rows, schema=schema))
-            files[name].append(writer.close())
-    for name, written in files.items():
-        commit_files(written)
-        commit(context.folder(name), name=name, identities=(), upstream={}, files=[file.entry() for file in written])
-    context._spark = spark
+        for i, text in enumerate(texts)
+    ]
+    tables = {"dedup": {"substrings": {"min_tokens": 20, **settings}}}
     spark.conf.set("spark.sql.shuffle.partitions", str(num_partitions))
-    return context
+    return make_survivors(folder, documents, NUM_UNITS, tables, spark)
 
 
 def perform(context: RunContext) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:

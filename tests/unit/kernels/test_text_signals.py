@@ -7,18 +7,17 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_words import kernel_words
 from pydantic import ValidationError
 
 from filters.signals import SIGNALS_SCHEMA, MeasureConfig, measure
 from pipeline.kernels import sources_digest
-from pipeline.kernels.special_words import special_word_table
-from pipeline.kernels.unicode_tables import TERMINAL_PUNCTUATION, character_flags, decode_utf8
-from pipeline.kernels.word_segmentation import DATATROVE_MODE, UNICODE_MODE, segment_words
+from pipeline.kernels.unicode_tables import TERMINAL_PUNCTUATION
+from pipeline.kernels.word_segmentation import DATATROVE_MODE, UNICODE_MODE
 
 TERMINAL = {chr(code) for code in TERMINAL_PUNCTUATION}
 SYMBOLS = TERMINAL | set(
@@ -38,15 +37,7 @@ POLICY = ["terms of use", "privacy policy", "cookie policy", "uses cookies", "us
 
 def words_of(text: str, segmentation: str) -> list[str]:
     """Words by the kernel, which has a reference of its own in test_word_segmentation.py."""
-    data = np.frombuffer(text.encode(), dtype=np.uint8)
-    room = len(data) + 3
-    codes, flags = np.zeros(room, np.uint32), np.zeros(room, np.uint32)
-    starts, ends, cuts = (np.zeros(2 * room, np.int32) for _ in range(3))
-    words = (starts, ends, np.zeros(room, np.uint64), np.zeros(room, np.uint32))
-    num_chars = decode_utf8(data, 0, len(data), *character_flags(), codes, flags)
-    mode = DATATROVE_MODE if segmentation == "datatrove" else UNICODE_MODE
-    num_words = segment_words(codes, flags, num_chars, mode, special_word_table(), words, 0, cuts)
-    return [text[start:end] for start, end in zip(starts[:num_words], ends[:num_words], strict=True)]
+    return kernel_words(text, DATATROVE_MODE if segmentation == "datatrove" else UNICODE_MODE)
 
 
 def share(part: float, whole: float) -> float:

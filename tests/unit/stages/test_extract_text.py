@@ -211,6 +211,32 @@ def test_a_batch_is_the_sum_of_its_rows(extractor: str) -> None:
     assert together == alone
 
 
+def test_a_large_batch_is_the_sum_of_its_rows() -> None:
+    kinds: list[dict[str, Any]] = [
+        {"payload": ARTICLE.encode()},
+        {"payload": None, "ended_stage": "filter_url", "ended_reason": "blocked_domain"},
+        {"payload": b"plain <b>text", "content_type": "text/plain"},
+        {"payload": b"<div>" * 30 + b"deep"},
+        {"payload": "<p>caf\xe9".encode("cp1252"), "charset": "iso-8859-1"},
+        {"payload": b"<p>" + b"x" * 2_000},
+        {"payload": None},
+    ]
+    bounds = {"max_html_depth": 20, "max_html_bytes": 1_000}
+    alone = [extract(kind, **bounds)[0] for kind in kinds]
+    assert [row["ended_reason"] for row in alone].count(None) == 3
+    num_times = 2 * extract_text._ROWS_AT_ONCE // len(kinds) + 1
+    assert extract(*kinds * num_times, **bounds) == alone * num_times
+
+
+@pytest.mark.parametrize(
+    ("charset", "word"), [("utf-16-le", "a"), ("utf-16-be", "\xe9"), ("cp1252", "\xe9"), ("iso2022_jp", "\u3042")]
+)
+def test_nodes_are_those_of_the_text_whatever_its_charset(charset: str, word: str) -> None:
+    (row,) = extract({"payload": (f"<p>{word}" * 31).encode(charset), "charset": charset}, max_html_nodes=30)
+    assert (row["charset"], row["ended_reason"]) == (charset, "html_too_many_nodes")
+    assert (row["ended_value"], row["ended_threshold"]) == (31, 30)
+
+
 def test_a_page_without_main_content_has_no_text() -> None:
     links = "".join(f"<li><a href='/{i}'>Section {i}</a></li>" for i in range(40))
     (row,) = extract({"payload": f"<body><ul>{links}</ul></body>".encode()}, extractor="blocks")
