@@ -218,9 +218,9 @@ class Framer:
     def _unframed(self, run: Run, position: int) -> tuple[BrokenRecord, int]:
         """The bytes from ``position`` up to the next start of a record."""
         offset = run.offset_of(position)
-        shown = run.slice(position, position + _SHOWN_BYTES)
-        is_header = headers.starts_record(run.slice(position, position + headers.MAX_ARC_LINE_BYTES))
-        fields = headers.parse_fields(run.slice(position, position + headers.MAX_ARC_LINE_BYTES)) if is_header else {}
+        run.fill(position + headers.MAX_ARC_LINE_BYTES)  # else what is held would decide what the row says
+        head = run.slice(position, position + headers.MAX_ARC_LINE_BYTES)
+        is_header = headers.starts_record(head)
         scanned = position + 1
         while (end := run.next_start(self._next_record, scanned)) is None:
             scanned = max(scanned, run.end - headers.MAX_ARC_LINE_BYTES)
@@ -228,7 +228,9 @@ class Framer:
             if not run.fill(run.end):
                 end = run.end
                 break
-        shown = shown[: end - position]
+        head = head[: end - position]
+        shown = head[:_SHOWN_BYTES]
+        fields = headers.parse_fields(head) if is_header else {}
         if end == run.end and run.damage is not None:
             self.damage_is_reported = True
             message = (

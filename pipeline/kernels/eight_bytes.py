@@ -1,12 +1,11 @@
 """Eight bytes of a buffer as one number, and the white space among them: words found and hashed by the eight bytes.
 
 The first byte is the lowest eight bits, wherever the machine keeps it, so hashes are the same on every machine. Numba
-reads arrays by item, at aligned places; the two intrinsics here are one instruction each.
+reads arrays by item, at aligned places; the intrinsics are one instruction each.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import extending, types
 
+from pipeline.kernels.byte_masks import eight_bytes_there
 from pipeline.kernels.compilation import inlined_kernel
 
 _ALL_HIGH, _ALL_LOW = np.uint64(0x8080808080808080), np.uint64(0x7F7F7F7F7F7F7F7F)
@@ -23,19 +23,6 @@ _ALL, _EIGHT, _BYTE, _BITS = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(8), np.uin
 
 Codegen = Callable[[Any, Any, Any, Any], Any]
 _intrinsic: Any = extending.intrinsic  # typed as what takes all arguments of its codegen
-
-
-@_intrinsic
-def _read_unaligned(typing_context: Any, data: Any, position: Any) -> tuple[Any, Codegen]:
-    """The eight bytes of a uint8 array from ``position`` on, all of which it must have."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
-        value = builder.load(place, align=1)
-        return value if sys.byteorder == "little" else builder.bswap(value)
-
-    return types.uint64(data, types.uint64), codegen
 
 
 @_intrinsic
@@ -80,7 +67,7 @@ def fetch_ahead(typing_context: Any, array: Any, item: Any) -> tuple[Any, Codege
 def eight_bytes(data, position):
     """``data[position:position + 8]`` as a uint64, its first byte lowest; zeros stand in behind the end of ``data``."""
     if position + 8 <= len(data):
-        return _read_unaligned(data, position)
+        return eight_bytes_there(data, position)
     value = np.uint64(0)
     for i in range(len(data) - 1, position - 1, -1):
         value = value << _EIGHT | np.uint64(data[i])

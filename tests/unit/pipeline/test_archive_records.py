@@ -287,6 +287,18 @@ def test_broken_arc_records_cost_themselves_alone() -> None:
     assert labels == ["0", "MalformedHeader", "1", "MalformedHeader", "WrongLength", "2"]
 
 
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_a_malformed_header_says_nothing_of_the_record_behind_it(kind: str) -> None:
+    """However much of what follows has been read already."""
+    malformed = b"WARC/1.0\r\nWARC-Record-ID: <urn:uuid:0009>\r\nWARC-Ty\xff: x\r\n\r\n" + b"block\r\n\r\n"
+    records = [RECORDS[0], malformed, RECORDS[1], RECORDS[2]]
+    for one_each in (True, False):
+        compressed = map(COMPRESS[kind], records) if one_each else [COMPRESS[kind](b"".join(records))]
+        (broken,) = (event for event in events(b"".join(compressed)) if isinstance(event, BrokenRecord))
+        assert broken.error_class == "MalformedHeader"
+        assert broken.fields == {"warc-record-id": "<urn:uuid:0009>", "warc-ty\ufffd": "x"}
+
+
 def test_digests() -> None:
     (record,) = (event for event in events(RECORDS[0]) if isinstance(event, Record))
     block = "sha1:" + __import__("base64").b32encode(__import__("hashlib").sha1(record.block).digest()).decode()
