@@ -35,6 +35,11 @@ class Window:
         self.offset += num_bytes
 
     def rewind(self, offset: int) -> None:
-        """Move the cursor back to ``offset``."""
-        self._stream.seek(offset)
-        self._buffer, self._at, self.offset = b"", 0, offset
+        """Move the cursor to ``offset``; within what is held, nothing is read again."""
+        at = self._at + offset - self.offset
+        if 0 <= at <= len(self._buffer):
+            self._at = at
+        else:
+            self._stream.seek(offset)
+            self._buffer, self._at = b"", 0
+        self.offset = offset

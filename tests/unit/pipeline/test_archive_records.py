@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import random
 from collections.abc import Callable
 
@@ -285,6 +286,26 @@ def test_broken_arc_records_cost_themselves_alone() -> None:
     data = ARC + good[0] + broken[0] + good[1] + broken[1] + b"garbage\n" + broken[2] + good[2]
     labels = [e.fields["warc-target-uri"][-1] if isinstance(e, Record) else e.error_class for e in events(data)[1:]]
     assert labels == ["0", "MalformedHeader", "1", "MalformedHeader", "WrongLength", "2"]
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_an_intact_archive_is_read_once(kind: str) -> None:
+    """On a web server each byte that is read again is a request."""
+    places: list[tuple[int, int]] = []
+
+    class Stream(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            start = self.tell()
+            data = super().read(size)
+            places.extend([(start, start + len(data))] if data else [])
+            return data
+
+    data = b"".join(map(COMPRESS[kind], RECORDS * 40))
+    data += b"".join(COMPRESS[kind](warc(9, random.Random(seed).randbytes(1 << 18))) for seed in range(12))
+    assert len(list(iter_records(Stream(data), KEPT))) == 252
+    assert len(places) > 2
+    assert places[0][0] == 0 and places[-1][1] == len(data)
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(places))
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
