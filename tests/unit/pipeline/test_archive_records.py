@@ -303,7 +303,7 @@ def test_an_intact_archive_is_read_once(kind: str) -> None:
     data = b"".join(map(COMPRESS[kind], RECORDS * 40))
     data += b"".join(COMPRESS[kind](warc(9, random.Random(seed).randbytes(1 << 18))) for seed in range(12))
     assert len(list(iter_records(Stream(data), KEPT))) == 252
-    assert len(places) > 2
+    assert len(places) >= 2
     assert places[0][0] == 0 and places[-1][1] == len(data)
     assert all(end == start for (_, end), (start, _) in itertools.pairwise(places))
 
