@@ -77,7 +77,8 @@ class Fields(Mapping[str, str]):
 
     Args:
         data: bytes that hold the header as it stands in the file.
-        start, limit: it begins at ``start`` and is looked at up to ``limit``.
+        start, limit: it begins at ``start`` and is looked at up to ``limit``. Parsed in full are at most its first
+            ``MAX_HEADER_BYTES``: a block without a blank line would make a dictionary of itself.
         parsed: instead of a header, what it says.
     """
 
@@ -91,7 +92,7 @@ class Fields(Mapping[str, str]):
         self._limit = len(data) if limit is None or limit > len(data) else limit
         self._found: tuple[int, ...] = scan_header(data, start, self._limit, _SCRATCH)
         self._parsed = parsed
-        if self._found[IS_ODD] or self._limit > _MAX_PLACE:
+        if self._found[IS_ODD] or self._limit >> 31:  # places behind that do not fit into the kernel's numbers
             self._all()
 
     @property
@@ -141,7 +142,8 @@ class Fields(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._parsed is None:
-            self._parsed = parse_fields(self._data[self._start : self.end or self._limit])
+            end = min(self.end or self._limit, self._start + MAX_HEADER_BYTES)
+            self._parsed = parse_fields(self._data[self._start : end])
         return self._parsed
 
 
